@@ -1,0 +1,74 @@
+# Everything that a person or continuous integration runs. A fresh machine needs git, make and Python 3.11.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON := $(or $(PYTHON),$(shell command -v python3.11 || command -v python3))
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export MPLBACKEND := Agg
+# Work is parallel over batches and tests; inside each, BLAS keeps to one thread so that sums repeat.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+# No tool reports usage to anybody.
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The pipeline keeps to the instructions that every x86-64 machine with AVX2 has, so that all of them
+# give the same bits, hence the same artefact digest. The tests run on whatever the machine has.
+ifeq ($(shell uname -m),x86_64)
+run bench: export OPENBLAS_CORETYPE := Haswell
+run bench: export NPY_DISABLE_CPU_FEATURES := X86_V4 AVX512_ICL AVX512_SPR
+endif
+
+.PHONY: help run test test-all check bench pins clean
+
+help:  ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(INSTALLED)  ## Run the whole pipeline on data_samples/ and replay a held-out batch
+	$(BIN)/python -m pipelines.run
+
+test: check  ## Run the checks and the tests, except those marked slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -rs -m "not slow"
+	@echo "Tests marked slow were left out: make test-all runs them too."
+
+test-all: check  ## Run the checks and every test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -rs
+
+check: $(INSTALLED)  ## Lint, formatting, who imports whom, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+
+bench: $(INSTALLED)  ## Print side-by-side figures against peers
+	$(BIN)/python -m benchmarks.run
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--no-emit-index-url --no-header --no-annotate pyproject.toml
+
+pins: $(INSTALLED)  ## Pin again what pyproject.toml asks for (UPGRADE=--upgrade for the newest)
+	$(COMPILE) $(UPGRADE) --extra lab --extra live --output-file requirements/lab.txt
+	$(COMPILE) $(UPGRADE) --extra lab --extra live --extra dev --output-file requirements/dev.txt
+
+clean:  ## Remove what the tools left behind; the environment, data and results stay
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -print0 | xargs -0 rm -rf
+
+# uv is fast but knows nothing of pip's settings, so where it cannot reach its index, pip does the work.
+# Bytecode is compiled here because the first import of the laboratory takes seconds without it.
+$(INSTALLED): requirements/dev.txt pyproject.toml
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned requirements into $(VENV) ..."
+	@{ $(BIN)/python -m pip install --quiet uv \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --requirement requirements/dev.txt \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .; } \
+	|| { echo "uv could not do it; pip does, which takes some minutes." \
+	  && $(BIN)/python -m pip install --quiet --requirement requirements/dev.txt \
+	  && $(BIN)/python -m pip install --quiet --no-deps --editable .; }
+	@touch $@

@@ -1,0 +1,297 @@
+"""The artefact: a folder that holds a calibrated, validated method, and nothing that has to be believed.
+
+========================  ==========================================================================
+``manifest.json``         format number, content digest, method, conventions, claim, file hashes;
+                          written last, the commit point
+``arrays.npz``            axis and model, plain numbers
+``known_answers.npz``     raw spectra on the native axis, and the numbers that the laboratory computed
+``validation.json``       figures of merit and the acceptance gate's verdict
+``report.html``           the report for people
+========================  ==========================================================================
+
+The **content digest** covers what decides a number or a verdict: the arrays and the document (method, axis,
+conventions, limits, rule, claim). Run ids, times, hosts and versions are recorded elsewhere and never in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pat.core.pls import PLSModel
+from pat.core.types import Array
+from pat.errors import ArtefactError
+from pat.files import canonical_json, readable_json, replaced_folder
+
+FORMAT = 1
+FILES = ("arrays.npz", "known_answers.npz", "report.html", "validation.json")
+MANIFEST = "manifest.json"
+KNOWN_ANSWERS = ("absorbance", "value", "hotelling_t2", "q_residuals")
+
+# What the numbers mean; written into every artefact, because open libraries differ in each of them.
+CONVENTIONS = {
+    "absorbance": "log10(1/R) or log10(1/T), absorbance units",
+    "wavelength": "nm, strictly increasing",
+    "snv": "centred, divided by the sample standard deviation (n - 1)",
+    "savitzky_golay": "derivatives per nm; end points from the outermost window's polynomial",
+    "pls": "PLS1, spectra and reference centred, not scaled",
+    "hotelling_t2": "score variances over n - 1",
+    "q_residuals": "sum of squared residuals of the treated, centred spectrum",
+    "block_sd": "sample standard deviation (n - 1)",
+    "time": "UTC; process time in revolutions",
+}
+
+Arrays = dict[str, NDArray[Any]]
+_MODEL_ARRAYS = ("x_mean", "weights", "loadings", "y_loadings", "rotations", "coefficients", "score_variance")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Content:
+    """What decides a number or a verdict.
+
+    Attributes
+    ----------
+    arrays : dict of str to ndarray
+        ``wavelength`` (native axis, nm), the PLS model's arrays, ``y_mean`` and ``n_samples``.
+    document : dict
+        Plain JSON: method, limits, rule, conventions, claim.
+    """
+
+    arrays: Arrays
+    document: dict[str, Any]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the document and every array's name, type, shape and bytes."""
+        described = {
+            name: [array.dtype.str, list(array.shape), _sha256(np.ascontiguousarray(array).tobytes())]
+            for name, array in self.arrays.items()
+        }
+        return _sha256(canonical_json({"arrays": described, "document": self.document}))
+
+    @property
+    def wavelength(self) -> Array:
+        """Native axis (nm)."""
+        return self.arrays["wavelength"]
+
+    def model(self) -> PLSModel:
+        """Return the PLS model."""
+        return PLSModel(
+            **{name: self.arrays[name] for name in _MODEL_ARRAYS},
+            y_mean=float(self.arrays["y_mean"]),
+            n_samples=int(self.arrays["n_samples"]),
+        )
+
+
+def model_arrays(wavelength: Array, model: PLSModel) -> Arrays:
+    """Arrays of a model for a `Content`, with the native axis beside them."""
+    arrays: Arrays = {name: np.ascontiguousarray(getattr(model, name)) for name in _MODEL_ARRAYS}
+    scalars = {"y_mean": np.array(model.y_mean), "n_samples": np.array(model.n_samples, dtype=np.int64)}
+    return {"wavelength": np.ascontiguousarray(wavelength), **arrays, **scalars}
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """An artefact that was read and whose digests hold.
+
+    Attributes
+    ----------
+    content : Content
+    known_answers : dict of str to ndarray
+        ``absorbance`` (k, p) and, of shape (k,), ``value``, ``hotelling_t2`` and ``q_residuals``.
+    validation : dict
+        The validation's figures and verdict.
+    manifest : dict
+        The whole manifest.
+    """
+
+    content: Content
+    known_answers: Arrays
+    validation: dict[str, Any]
+    manifest: dict[str, Any]
+
+
+def pack(arrays: Arrays) -> bytes:
+    """Return arrays as npz bytes, the same for the same arrays; nothing in it is ever pickled."""
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
+    return stream.getvalue()
+
+
+def write(
+    folder: Path,
+    content: Content,
+    known_answers: Arrays,
+    validation: dict[str, Any],
+    report: str,
+    source: dict[str, Any],
+) -> str:
+    """Write an artefact in one step: the folder holds the old one or the new one, whatever happens.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it goes; what was there is replaced.
+    content : Content
+    known_answers : dict of str to ndarray
+        See `Artefact`.
+    validation : dict
+        Plain JSON.
+    report : str
+        Self-contained HTML.
+    source : dict
+        Hashes of what the artefact was made from; recorded in the manifest, outside the content digest.
+
+    Returns
+    -------
+    str
+        The content digest.
+    """
+    files = {
+        "arrays.npz": pack(content.arrays),
+        "known_answers.npz": pack(known_answers),
+        "validation.json": readable_json(validation).encode(),
+        "report.html": report.encode(),
+    }
+    manifest = {
+        "format": FORMAT,
+        "digest": content.digest,
+        "document": content.document,
+        "source": source,
+        "files": {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in sorted(files.items())},
+    }
+    manifest["sha256"] = _sha256(canonical_json(manifest))
+    with replaced_folder(folder) as fresh:
+        for name, data in files.items():
+            (fresh / name).write_bytes(data)
+        (fresh / MANIFEST).write_text(readable_json(manifest), encoding="utf-8")
+    return content.digest
+
+
+def _plain(key: str, found: Any) -> NDArray[Any]:
+    # numpy hands over the bytes of a member that is no array.
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "biufU":
+        raise ArtefactError(f"{key} must be an array of numbers or text")
+    return found
+
+
+def unpack(data: bytes) -> Arrays:
+    """Return the arrays in npz bytes that `pack` made.
+
+    Raises
+    ------
+    ArtefactError
+        If they are not an archive of plain arrays.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            return {key: _plain(key, archive[key]) for key in archive.files}
+    except Exception as error:  # whatever numpy and zipfile stumble over, it is no such archive
+        raise ArtefactError(f"not an archive of plain arrays: {error}") from error
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise ArtefactError(f"{folder}: no artefact here, {MANIFEST} is missing") from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise ArtefactError(f"{folder / MANIFEST}: cannot be read ({error})") from error
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise ArtefactError(f"{folder / MANIFEST}: format must be {FORMAT}, got {found!r}")
+    missing = {"digest", "document", "files", "sha256", "source"} - set(manifest)
+    if missing:
+        raise ArtefactError(f"{folder / MANIFEST}: {', '.join(sorted(missing))} missing")
+    _check_manifest_hash(folder, manifest)
+    return dict(manifest)
+
+
+def _check_manifest_hash(folder: Path, manifest: dict[str, Any]) -> None:
+    """Check the manifest's own hash: it catches damage; somebody who makes it anew is caught by a signature alone."""
+    expected = manifest["sha256"]
+    try:
+        found = _sha256(canonical_json({key: value for key, value in manifest.items() if key != "sha256"}))
+    except ValueError as error:
+        raise ArtefactError(f"{folder / MANIFEST}: {error}") from error
+    if found != expected:
+        raise ArtefactError(f"{folder / MANIFEST}: altered or damaged, SHA-256 must be {expected}, got {found}")
+
+
+def _verified_bytes(folder: Path, manifest: dict[str, Any]) -> dict[str, bytes]:
+    """Each file's bytes, read once, that have the hash which the manifest gives for them."""
+    strange = {path.name for path in folder.iterdir()} - {*FILES, MANIFEST}
+    if strange:
+        raise ArtefactError(f"{folder}: files that are no part of an artefact: {', '.join(sorted(strange))}")
+    data = {}
+    for name in FILES:
+        try:
+            data[name] = (folder / name).read_bytes()
+        except OSError as error:
+            raise ArtefactError(f"{folder / name}: cannot be read ({error.strerror})") from error
+        try:
+            expected = manifest["files"][name]["sha256"]
+        except (KeyError, TypeError, IndexError):
+            raise ArtefactError(f"{folder / MANIFEST}: no SHA-256 for {name}") from None
+        found = _sha256(data[name])
+        if found != expected:
+            raise ArtefactError(f"{folder / name}: altered or damaged, SHA-256 must be {expected}, got {found}")
+    return data
+
+
+def _arrays(folder: Path, name: str, data: dict[str, bytes]) -> Arrays:
+    try:
+        return unpack(data[name])
+    except ArtefactError as error:
+        raise ArtefactError(f"{folder / name}: {error}") from error
+
+
+def _validation(folder: Path, data: bytes) -> dict[str, Any]:
+    try:
+        validation = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ArtefactError(f"{folder / 'validation.json'}: cannot be read ({error})") from error
+    if not isinstance(validation, dict):
+        raise ArtefactError(f"{folder / 'validation.json'}: expected an object, got {type(validation).__name__}")
+    return validation
+
+
+def read(folder: str | Path) -> Artefact:
+    """Read an artefact and verify its digests.
+
+    Parameters
+    ----------
+    folder : path
+        The artefact's folder.
+
+    Returns
+    -------
+    Artefact
+
+    Raises
+    ------
+    ArtefactError
+        If a file is missing, strange or altered, the format is another one, or the digest does not hold.
+    """
+    folder = Path(folder)
+    manifest = _manifest(folder)
+    data = _verified_bytes(folder, manifest)
+    content = Content(_arrays(folder, "arrays.npz", data), manifest["document"])
+    if content.digest != manifest["digest"]:
+        raise ArtefactError(f"{folder / MANIFEST}: content digest must be {manifest['digest']}, got {content.digest}")
+    known = _arrays(folder, "known_answers.npz", data)
+    if set(known) != set(KNOWN_ANSWERS):
+        raise ArtefactError(f"{folder}: known answers must be {', '.join(KNOWN_ANSWERS)}, got {', '.join(known)}")
+    return Artefact(content, known, _validation(folder, data["validation.json"]), manifest)

@@ -1,0 +1,92 @@
+"""The command ``pat``: parse, call `pat`, print.
+
+A group of commands is one file here that ends in a tuple ``COMMANDS``; the tuple below joins them in the
+order in which ``pat --help`` lists them. Files of this package import nothing but the standard library when
+they are loaded; a command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from pat import __version__
+from pat.cli import importing, laboratory, line, retraining, simulate
+from pat.cli.framework import Command, Outcome, to_json
+from pat.errors import InputError, MissingExtra, PatError
+
+COMMANDS: tuple[Command, ...] = (
+    *importing.COMMANDS,
+    *laboratory.COMMANDS,
+    *line.COMMANDS,
+    *retraining.COMMANDS,
+    *simulate.COMMANDS,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0 for done, 1 for a refusal or an artefact that does not hold, 2 for wrong usage or input.
+    """
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has printed the help, or what was wrong
+        return int(stop.code or 0)
+    try:
+        outcome = _run(args)
+        print(to_json(outcome.document) if args.json else outcome.text, flush=True)
+    except PatError as error:
+        return _report(error, args.json)
+    except BrokenPipeError:  # the reader has seen enough, as in ``pat score ... | head``
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return outcome.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pat",
+        description="In-line NIR blend uniformity: calibrate in the laboratory, score on the line.",
+    )
+    parser.add_argument("--version", action="version", version=f"pat {__version__}")
+    # argparse gives the names of commands the width of this metavar: a short one would break their lines.
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND ARG", required=True)
+    for command in COMMANDS:
+        sub = commands.add_parser(command.name, help=command.summary, description=f"{command.summary}.")
+        command.arguments(sub)
+        sub.add_argument("--json", action="store_true", help="print one JSON document (null, never NaN)")
+        sub.set_defaults(command=command)
+    return parser
+
+
+def _run(args: argparse.Namespace) -> Outcome:
+    command: Command = args.command
+    try:
+        return command.run(args)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "pat") or package in sys.stdlib_module_names:
+            raise
+        raise MissingExtra(
+            f'`pat {command.name}` needs {package}, which is not installed: pip install "pat-blend[lab]"'
+        ) from error
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        raise InputError(f"{error.strerror}: {error.filename}") from error
+
+
+def _report(error: PatError, as_json: bool) -> int:
+    print(f"pat: {error}", file=sys.stderr)
+    if as_json:
+        print(to_json({"error": {"kind": type(error).__name__, "message": str(error)}}))
+    return error.exit_code

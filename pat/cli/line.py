@@ -1,0 +1,160 @@
+"""``pat verify`` and ``pat score``: the commands of the line, with numpy and an artefact alone."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pat.cli.framework import WIDTH, Command, Outcome, facts, table
+from pat.errors import SpectraError
+
+if TYPE_CHECKING:
+    from pat.cli.wide_csv import Row
+    from pat.scorer import Reading, Scorer
+
+READING = ("rev", "value", "mean", "RSD %", "upper", "evidence %", "state", "status")
+UNRELEASED = "This artefact has not been released: what follows is for exploration alone."
+
+
+def _artefact_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artefact", metavar="ARTEFACT", type=Path, help="the artefact's folder")
+
+
+def _score_arguments(parser: argparse.ArgumentParser) -> None:
+    _artefact_argument(parser)
+    parser.add_argument("spectra", metavar="SPECTRA", type=Path, help="wide CSV, one row a spectrum, in order")
+    parser.add_argument(
+        "--allow-unreleased",
+        action="store_true",
+        help="explore with an artefact that nobody has released; every reading carries that",
+    )
+
+
+def _verify(args: argparse.Namespace) -> Outcome:
+    from pat import artefact
+    from pat.scorer import Scorer
+
+    found = artefact.read(args.artefact)
+    scorer = Scorer.load(args.artefact, allow_unreleased=True)
+    document = {
+        "artefact": args.artefact,
+        "digest": scorer.digest,
+        **{key: scorer.document[key] for key in ("name", "version", "product", "analyte", "claim")},
+        "format": found.manifest["format"],
+        "files": sorted(found.manifest["files"]),
+        "known_answers": len(found.known_answers["absorbance"]),
+        "validation_passed": bool(found.validation["passed"]),
+        "released": not scorer.unreleased,
+    }
+    text = {
+        "artefact": args.artefact,
+        "method": f"{document['name']}, version {document['version']}",
+        "product": document["product"],
+        "digest": scorer.digest,
+        "files": f"{len(document['files'])} files have the hashes of the manifest",
+        "known answers": f"{document['known_answers']} spectra give the laboratory's numbers here",
+        "validation": "passed",
+        "released": "no, for exploration alone" if scorer.unreleased else "yes",
+        "follows blends": "yes" if scorer.rule else "no, it only predicts",
+    }
+    return Outcome(document, facts(text))
+
+
+def _score(args: argparse.Namespace) -> Outcome:
+    from pat.cli.wide_csv import read_rows
+    from pat.scorer import Scorer
+
+    scorer = Scorer.load(args.artefact, allow_unreleased=args.allow_unreleased)
+    wavelength, rows = read_rows(args.spectra)
+    _check_axis(scorer, wavelength, args.spectra)
+    runs: dict[str, list[Row]] = {}
+    for row in rows:
+        runs.setdefault(row.batch, []).append(row)
+    if not runs:
+        raise SpectraError(f"{args.spectra}: expected at least one spectrum below the header, got none")
+    follow = _followed if scorer.rule else _predicted
+    batches, texts = zip(*(follow(scorer, batch, run) for batch, run in runs.items()), strict=True)
+    analyte = scorer.document["analyte"]
+    head = [f"value and mean: {analyte['name']} in {analyte['units']}", *([UNRELEASED] if scorer.unreleased else [])]
+    document = {
+        "artefact": scorer.digest,
+        "unreleased": scorer.unreleased,
+        "units": analyte["units"],
+        "batches": batches,
+    }
+    return Outcome(document, "\n\n".join(["\n".join(head), *texts]))
+
+
+def _check_axis(scorer: Scorer, wavelength: Any, path: Path) -> None:
+    import numpy as np
+
+    expected = scorer.wavelength
+    if wavelength.shape == expected.shape and np.allclose(wavelength, expected, rtol=0.0, atol=1e-6):
+        return
+    raise SpectraError(f"{path}: the artefact expects {_axis(expected)}, got {_axis(wavelength)}")
+
+
+def _axis(wavelength: Any) -> str:
+    return f"{wavelength.size} wavelengths from {wavelength[0]:g} to {wavelength[-1]:g} nm"
+
+
+def _followed(scorer: Scorer, batch: str, rows: Sequence[Row]) -> tuple[dict[str, Any], str]:
+    """Follow one batch spectrum by spectrum, as on the line."""
+    blend = scorer.start(batch)
+    readings = [blend.update(row.absorbance, revolution=row.revolution) for row in rows]
+    last = readings[-1]
+    end = "no end-point" if last.endpoint is None else f"end-point at revolution {last.endpoint}"
+    text = "\n".join(
+        [
+            f"batch {batch}: {end}",
+            textwrap.fill(f"{last.state.value} at the end: {last.reason}", WIDTH),
+            table(READING, map(_cells, readings)),
+        ]
+    )
+    document = {
+        "batch": batch,
+        "endpoint": last.endpoint,
+        "state": last.state,
+        "readings": [reading.to_dict() for reading in readings],
+    }
+    return document, text
+
+
+def _cells(reading: Reading) -> list[object]:
+    return [
+        reading.revolution,
+        reading.value,
+        reading.block_mean,
+        reading.block_rsd,
+        reading.block_rsd_upper,
+        round(100 * reading.evidence),
+        reading.state,
+        reading.status,
+    ]
+
+
+def _predicted(scorer: Scorer, batch: str, rows: Sequence[Row]) -> tuple[dict[str, Any], str]:
+    """Predict one batch's spectra, each for itself: the method has no rule for blends."""
+    result = scorer.predict([row.absorbance for row in rows])
+    predictions = [
+        {
+            "revolution": row.revolution,
+            "value": float(result.value[i]),
+            "hotelling_t2": float(result.hotelling_t2[i]),
+            "q_residuals": float(result.q_residuals[i]),
+            "in_scope": bool(result.in_scope[i]),
+        }
+        for i, row in enumerate(rows)
+    ]
+    headers = ["rev", "value", "T2", "Q", "in scope"]
+    text = f"batch {batch}\n{table(headers, [list(prediction.values()) for prediction in predictions])}"
+    return {"batch": batch, "predictions": predictions}, text
+
+
+COMMANDS = (
+    Command("verify", "Prove that an artefact is whole and gives its known answers", _artefact_argument, _verify),
+    Command("score", "Score spectra by an artefact, batch by batch", _score_arguments, _score),
+)

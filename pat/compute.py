@@ -1,0 +1,257 @@
+"""The only door to Dask: ordered work over batches and rows, on this machine or on a cluster.
+
+The same code runs on threads (the default), on processes, one task after the other, or on the workers of
+``dask.distributed``, and gives the same bits: results stand in the order that was asked for, every task sees the same
+spectra whatever the chunks, and BLAS keeps to one thread inside a task, because its sums depend on the number.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeVar
+
+import dask.base
+import dask.config
+import numpy as np
+import xarray as xr
+from dask.callbacks import Callback
+from dask.delayed import delayed
+from numpy.typing import ArrayLike
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from threadpoolctl import OpenBLASController, get_cached_controller
+
+from pat.core.types import Array
+from pat.errors import InputError, MissingExtra
+from pat.spectra import split_batches
+
+_T = TypeVar("_T")
+_Data = TypeVar("_Data", xr.Dataset, xr.DataArray)
+
+_SCHEDULERS = ("threads", "processes", "synchronous")
+
+
+@contextmanager
+def scheduler(name: str | None = None) -> Iterator[None]:
+    """Choose where everything lazy inside the block is computed.
+
+    Parameters
+    ----------
+    name : {"threads", "processes", "synchronous"} or address, optional
+        An address, such as ``tcp://10.0.0.5:8786``, is that of a running ``dask.distributed`` scheduler. By default
+        the environment variable ``PAT_SCHEDULER``; without it Dask's own setting holds.
+
+    Raises
+    ------
+    InputError
+        If the name is none of these.
+    MissingExtra
+        If an address is given and the package distributed is not installed.
+    """
+    chosen = name or os.environ.get("PAT_SCHEDULER", "")
+    if "://" in chosen:
+        with _client(chosen):
+            yield
+    elif chosen in _SCHEDULERS:
+        with dask.config.set(scheduler=chosen):
+            yield
+    elif chosen:
+        raise InputError(f"the scheduler must be one of {', '.join(_SCHEDULERS)} or an address, got {chosen!r}")
+    else:
+        yield
+
+
+@contextmanager
+def progress_bar(label: str | None) -> Iterator[None]:
+    """Show a bar on stderr, while a person watches, of what Dask computes on this machine inside the block.
+
+    Parameters
+    ----------
+    label : str or None
+        What is being done; None shows nothing. On a cluster, its dashboard shows the progress.
+    """
+    if label is None or not sys.stderr.isatty():
+        yield
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar, _Bar(bar, label):
+        yield
+
+
+def apply_rows(func: Callable[[Array], Array], absorbance: xr.DataArray, wavelength_out: ArrayLike) -> xr.DataArray:
+    """Apply a row-wise step to spectra; lazy where they are lazy.
+
+    Parameters
+    ----------
+    func : callable
+        Takes an array of shape (n, n_wavelengths), in C order and not to be changed, and gives one of shape
+        (n, n_wavelengths_out), each row from its own row alone.
+    absorbance : DataArray of dims (spectrum, wavelength)
+        Chunks along the wavelength are joined first: a step sees whole spectra.
+    wavelength_out : array_like of shape (n_wavelengths_out,)
+        Axis of the result, nm.
+
+    Returns
+    -------
+    DataArray of dims (spectrum, wavelength)
+        With the other coordinates of `absorbance`. Steps that work along each row give the same bits whatever the
+        chunks; matrix products may differ in the last ones.
+    """
+    axis = np.asarray(wavelength_out, dtype=np.float64)
+    whole = absorbance if absorbance.chunks is None else absorbance.chunk(wavelength=-1)
+    result: xr.DataArray = xr.apply_ufunc(
+        _rows,
+        whole,
+        kwargs={"func": func, "n_out": axis.size},
+        input_core_dims=[["wavelength"]],
+        output_core_dims=[["wavelength"]],
+        exclude_dims={"wavelength"},
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        dask_gufunc_kwargs={"output_sizes": {"wavelength": axis.size}},
+        keep_attrs=True,
+    )
+    return result.assign_coords(wavelength=axis)
+
+
+def map_batches(
+    func: Callable[[xr.Dataset], _T], ds: xr.Dataset, batches: Iterable[str], *, progress: str | None = None
+) -> list[_T]:
+    """Apply a function to each batch, in parallel.
+
+    Parameters
+    ----------
+    func : callable
+        Takes the spectra and facts of one batch, in memory; what it gives must be picklable on processes and clusters.
+    ds : Dataset
+        Spectra.
+    batches : iterable of str
+        Names.
+    progress : str, optional
+        Label of a progress bar.
+
+    Returns
+    -------
+    list
+        Results in the order of `batches`.
+
+    Raises
+    ------
+    SpectraError
+        If a batch is unknown.
+    """
+    names = list(batches)
+    run = delayed(_batch, pure=False)
+    parts = zip(split_batches(ds, names), names, strict=True)
+    return _compute([run(func, part, name) for part, name in parts], progress)
+
+
+def load(data: _Data, *, progress: str | None = None) -> _Data:
+    """Compute what is lazy, into memory.
+
+    Parameters
+    ----------
+    data : Dataset or DataArray
+        Spectra.
+    progress : str, optional
+        Label of a progress bar.
+    """
+    with _chosen_scheduler(), progress_bar(progress):
+        return data.compute()
+
+
+def _compute(tasks: Sequence[Any], progress: str | None) -> list[Any]:
+    with _chosen_scheduler(), progress_bar(progress):
+        return list(dask.base.compute(*tasks))  # type: ignore[no-untyped-call]
+
+
+def _chosen_scheduler() -> AbstractContextManager[None]:
+    """`scheduler()`, unless a scheduler or a cluster is in use already."""
+    in_use = dask.base.get_scheduler()  # type: ignore[no-untyped-call]
+    return scheduler() if in_use is None else nullcontext()
+
+
+def _client(address: str) -> AbstractContextManager[Any]:
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise MissingExtra("a cluster needs the package distributed: pip install distributed") from error
+    client: AbstractContextManager[Any] = Client(address)  # type: ignore[no-untyped-call]
+    return client
+
+
+def _rows(block: Array, func: Callable[[Array], Array], n_out: int) -> Array:
+    with _one_blas_thread():
+        # In another memory order numpy sums rows in another order too.
+        result = np.asarray(func(np.ascontiguousarray(block)), dtype=np.float64)
+    if result.shape != (*block.shape[:-1], n_out):
+        raise ValueError(f"a row-wise step must give shape {(*block.shape[:-1], n_out)}, got {result.shape}")
+    return result
+
+
+def _batch(func: Callable[[xr.Dataset], _T], part: xr.Dataset, name: str) -> _T:
+    try:
+        with _one_blas_thread():
+            return func(part)
+    except Exception as error:
+        error.add_note(f"in batch {name!r}")
+        raise
+
+
+_blas_lock = threading.Lock()
+_blas_users = 0
+_blas_before: Any = None
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread until the last of this process's tasks has left.
+
+    The number of threads mostly belongs to the process: a task that restored it on its own would give it back to tasks
+    that still run. Some builds keep a number for each thread, so every task sets it.
+    """
+    global _blas_users, _blas_before
+    with _blas_lock:
+        limits = _set_blas(lambda: get_cached_controller().limit(limits=1, user_api="blas"))
+        _blas_before = _blas_before if _blas_users else limits
+        _blas_users += 1
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users -= 1
+            if not _blas_users:
+                _set_blas(_blas_before.restore_original_limits)
+
+
+def _set_blas(change: Callable[[], _T]) -> _T:
+    """Change the number of threads of BLAS, from whatever thread this is.
+
+    threadpoolctl lets one thread of a process change it, the first that tried, and silently ignores the others.
+    """
+    OpenBLASController.clear_controlling_thread(force=True)
+    try:
+        return change()
+    finally:
+        OpenBLASController.clear_controlling_thread(force=True)
+
+
+class _Bar(Callback):
+    """Count the tasks of every graph that is computed."""
+
+    def __init__(self, bar: Progress, label: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._bar = bar
+        self._task = bar.add_task(label, total=None)
+        self._total = 0
+
+    def _start_state(self, dsk: Any, state: dict[str, Any]) -> None:
+        self._total += sum(len(state[key]) for key in ("ready", "waiting", "running"))
+        self._bar.update(self._task, total=self._total)
+
+    def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker_id: Any) -> None:
+        self._bar.advance(self._task)

@@ -1,0 +1,213 @@
+"""The arithmetic of the end-point rule: its constants, standardised deviations, and likelihood-ratio CUSUMs.
+
+The same functions calibrate the rule by simulation, over many blends at once, and follow one blend live.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from pat.core import blocks
+from pat.core.types import Array
+from pat.errors import InputError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Constants of the end-point rule, as plain numbers that the artefact stores.
+
+    Attributes
+    ----------
+    block_size : int
+        Spectra in a moving block, n.
+    target : float
+        Target content (analyte units).
+    max_rsd, max_mean_deviation : float
+        Largest allowed RSD (% of the mean) and deviation of the mean (% of target).
+    repeatability : float
+        Lower confidence limit of the method's within-run standard deviation (analyte units).
+    slope : float
+        Lower confidence bound of the slope of predicted on true content.
+    ratios : tuple of float
+        Blend SD of each alternative, as a share of the limit; one CUSUM looks for each.
+    threshold : float
+        Log likelihood ratio at which the blend counts as homogeneous.
+    centre_size : int
+        Preceding readings whose mean a reading is compared with.
+    pocket_sd, pocket_window : float, int
+        No reading may lie beyond `pocket_sd` limit SDs in the last `pocket_window` revolutions.
+    steady_ratio, f_quantile : float
+        Largest allowed upper bound of the variance ratio of adjoining blocks, and the F quantile in that bound.
+    mbsd_limit : float
+        Largest MBSD, from accepted batches.
+    upper_factor : float
+        sqrt((n - 1) / chi2_{alpha, n-1}), for the upper bound of the block RSD.
+    watch_ratios, watch_threshold : tuple of float, float
+        After the end-point: blend SDs (shares of the limit) before and after de-mixing, and the log likelihood
+        ratio that raises the alarm.
+    fault_run : int
+        Readings in a row that make a fault of single bad ones.
+    min_revolutions, max_revolutions : int
+        The end-point is declared within these alone.
+    """
+
+    block_size: int
+    target: float
+    max_rsd: float
+    max_mean_deviation: float
+    repeatability: float
+    slope: float
+    ratios: tuple[float, ...]
+    threshold: float
+    centre_size: int
+    pocket_sd: float
+    pocket_window: int
+    steady_ratio: float
+    f_quantile: float
+    mbsd_limit: float
+    upper_factor: float
+    watch_ratios: tuple[float, float]
+    watch_threshold: float
+    fault_run: int
+    min_revolutions: int
+    max_revolutions: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the constants as plain JSON values."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Rule:
+        """Return the rule of a plain document.
+
+        Raises
+        ------
+        InputError
+            If keys are missing or unknown, or a value cannot be such a constant.
+        """
+        expected = {f.name for f in fields(cls)}
+        if set(document) != expected:
+            odd = sorted(expected.symmetric_difference(document))
+            raise InputError(f"end-point rule: missing or unknown keys {', '.join(odd)}")
+        for f in fields(cls):
+            _check_constant(f.name, str(f.type), document[f.name])
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
+        return cls(**values)
+
+
+_MAY_BE_ZERO = ("max_mean_deviation", "min_revolutions", "repeatability")
+
+
+def _check_constant(name: str, kind: str, value: Any) -> None:
+    """Refuse what would stop a batch in its middle: text, NaN, a zero that something is divided by."""
+    several = kind.startswith("tuple")
+    numbers = (value if isinstance(value, list | tuple) else []) if several else [value]
+    kinds = int if kind == "int" else int | float
+    fits = [isinstance(v, kinds) and not isinstance(v, bool) and math.isfinite(v) for v in numbers]
+    positive = fits and all(fits) and all(v > 0 or (v == 0 and name in _MAY_BE_ZERO) for v in numbers)
+    if not positive or (name == "watch_ratios" and len(numbers) != 2):
+        raise InputError(f"end-point rule: `{name}` must be a positive {kind}, got {value!r}")
+
+
+def limit_sd(rule: Rule, centre: Array) -> Array:
+    """Return the standard deviation that predictions of a blend exactly at the limit have about their mean `centre`.
+
+    Notes
+    -----
+    The blend's own part is `max_rsd` of the mean, or of the target where the mean is higher, times the slope; the
+    method's repeatability is added in quadrature.
+    """
+    blend = rule.slope * rule.max_rsd / 100.0 * np.clip(centre, 0.0, rule.target)
+    return np.asarray(np.sqrt(blend**2 + rule.repeatability**2))
+
+
+def standardised(rule: Rule, value: Array, centre: Array) -> Array:
+    """Deviation of a prediction from the mean of the preceding ones, in limit SDs.
+
+    The mean of k readings has its own error, so the variance of the difference is 1 + 1/k times one reading's.
+    """
+    spread = limit_sd(rule, centre) * np.sqrt(1.0 + 1.0 / rule.centre_size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(spread > 0.0, (value - centre) / spread, np.inf))
+
+
+def total_ratio(rule: Rule, ratio: Array) -> Array:
+    """SD of predictions of a blend at `ratio` of the limit, over that of a blend at the limit.
+
+    The method's repeatability is part of both.
+    """
+    blend = (rule.slope * rule.max_rsd / 100.0 * rule.target) ** 2
+    noise = rule.repeatability**2
+    return np.asarray(np.sqrt((ratio**2 * blend + noise) / (blend + noise)))
+
+
+class Cusum:
+    """Log likelihood ratio of one spread of the predictions against another, restarted at zero.
+
+    Parameters
+    ----------
+    before, after : ndarray of shape (k,)
+        SDs of the standardised deviations under the hypothesis that is left, and the one that is looked for.
+
+    Notes
+    -----
+    The increment for a deviation z is ln(before / after) + z^2 (1/before^2 - 1/after^2) / 2.
+
+    References
+    ----------
+    Page, *Biometrika* 41 (1954) 100; Lorden, *Ann. Math. Statist.* 42 (1971) 1897.
+    """
+
+    def __init__(self, before: Array, after: Array) -> None:
+        self._constant = np.log(before / after)
+        self._gain = (1.0 / before**2 - 1.0 / after**2) / 2.0
+
+    def step(self, total: Array, z: Array) -> Array:
+        """Return the sums (..., k) after deviations z (...)."""
+        return np.asarray(np.maximum(total + self._constant + self._gain * (z * z)[..., None], 0.0))
+
+
+def blend_rsd_upper(rule: Rule, values: Array) -> Array:
+    """Return the upper confidence bound (%) of the blend's own RSD over blocks of predictions.
+
+    Parameters
+    ----------
+    rule : Rule
+    values : ndarray of shape (..., n)
+        Predictions (analyte units) of blocks of `block_size` spectra.
+
+    Notes
+    -----
+    The method's variance is removed *after* the bound is taken, with its own lower limit; removed before, a blend at
+    the limit would be accepted two to three times as often. The slope's lower bound then widens what is left.
+    """
+    upper = rule.upper_factor * blocks.block_sd(values)
+    own = np.sqrt(np.maximum(upper**2 - rule.repeatability**2, 0.0)) / rule.slope
+    return blocks.relative(own, blocks.block_mean(values))
+
+
+def homogeneity_cusum(rule: Rule) -> Cusum:
+    """Return the CUSUMs that gather evidence for a spread well below the limit, one for each of `rule.ratios`."""
+    after = total_ratio(rule, np.array(rule.ratios))
+    return Cusum(np.ones_like(after), after)
+
+
+def watch_cusum(rule: Rule) -> Cusum:
+    """Return the CUSUM that gathers evidence for a spread that grows after the end-point."""
+    before, after = total_ratio(rule, np.array(rule.watch_ratios))
+    return Cusum(np.array([before]), np.array([after]))
+
+
+def pocket_window(revolutions: int, share: float, risk: float) -> int:
+    """Revolutions without an outlying reading that rule out pockets seen with at least `share`.
+
+    Notes
+    -----
+    A run of K clean readings has probability (1 - q)^K from any start; over N revolutions about N q runs start
+    anew after a pocket. Hence N q (1 - q)^K = risk.
+    """
+    return int(np.ceil(np.log(revolutions * share / risk) / -np.log1p(-share)))

@@ -1,0 +1,48 @@
+"""The error tree: everything that `pat` raises on purpose.
+
+::
+
+    PatError
+    ├── InputError        wrong usage or input (exit code 2)
+    │   ├── SpectraError      spectra that break the data contract
+    │   └── MethodError       a method document that does not hold together
+    ├── ArtefactError     an artefact that cannot be trusted or read (exit code 1)
+    ├── Refusal           a clear "no": a criterion not met, a parity not proven (exit code 1)
+    └── MissingExtra      a command whose optional packages are not installed (exit code 2)
+"""
+
+from __future__ import annotations
+
+
+class PatError(Exception):
+    """Base class of all errors that this package raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(PatError, ValueError):
+    """Wrong usage or input: the message says what was expected and what came."""
+
+    exit_code = 2
+
+
+class SpectraError(InputError):
+    """Spectra that break the data contract; the message names the variable, row and column."""
+
+
+class MethodError(InputError):
+    """A method document with unknown keys, wrong values or steps that do not fit together."""
+
+
+class ArtefactError(PatError, ValueError):
+    """An artefact that is damaged, incomplete, altered or made for another format."""
+
+
+class Refusal(PatError):
+    """The work was done and the answer is no: a criterion is not met, a proof failed."""
+
+
+class MissingExtra(PatError, ImportError):
+    """A command whose optional packages are not installed; the message names the install command."""
+
+    exit_code = 2

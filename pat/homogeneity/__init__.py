@@ -1,0 +1,17 @@
+"""From accepted batches and a chosen risk to the end-point rule, with the claim that it carries."""
+
+from pat.homogeneity.model import HomogeneityModel, learn
+from pat.homogeneity.plateau import Plateau, Repeatability, describe_plateaus, repeatability
+from pat.homogeneity.risk import false_endpoint_risk, homogeneity_threshold, watch_threshold
+
+__all__ = [
+    "HomogeneityModel",
+    "Plateau",
+    "Repeatability",
+    "describe_plateaus",
+    "false_endpoint_risk",
+    "homogeneity_threshold",
+    "learn",
+    "repeatability",
+    "watch_threshold",
+]

@@ -1,0 +1,355 @@
+"""The method: a controlled NIR method as one typed document (`method.yaml`).
+
+A wrong document raises one `MethodError` with a line ``path.to.key: expected ..., got ...`` for each problem.
+The JSON Schema in `models/method.schema.json` is generated from these types, so that an editor can check a
+document while it is written; the text under each key is its description there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+from pat.core import baseline
+from pat.core.preprocess import Treatment
+from pat.errors import InputError, MethodError
+from pat.yaml12 import dotted, read_yaml
+
+Positive = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Text = Annotated[str, Field(min_length=1)]
+Interval = tuple[float, float]
+# (key within the section, what was expected, what came)
+_Problem = tuple[str, str, Any]
+
+# Names that the data contract already uses for something else.
+_RESERVED = ("absorbance", "batch", "batch_id", "instrument", "revolution", "spectrum", "time", "wavelength")
+# Criteria of the gate that judge end-points, and so need an end-point rule.
+_ENDPOINT_CRITERIA = (
+    "max_early_endpoints",
+    "max_false_endpoints",
+    "max_missed_endpoints",
+    "max_unseen_faults",
+    "max_median_delay",
+)
+
+
+class _Section(BaseModel):
+    """A frozen part of the document: unknown keys are errors, and text is never taken for a number."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    def _problems(self) -> list[_Problem]:
+        """Say which conditions that join several keys are not met."""
+        return []
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        problems = [_line_error(*problem) for problem in self._problems()]
+        if problems:
+            # Raised inside a validator, its lines join those of the other sections under their own paths.
+            raise ValidationError.from_exception_data(type(self).__name__, problems)
+        return self
+
+
+def _line_error(key: str, expected: str, got: Any) -> InitErrorDetails:
+    # The text travels as context, because pydantic would read braces in a message as a template.
+    error = PydanticCustomError("method", "{expected}", {"expected": expected})
+    return InitErrorDetails(type=error, loc=tuple(key.split(".")), input=got)
+
+
+class Analyte(_Section):
+    """What is measured."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+    """Name of the variable with the reference values: letters, digits and underscores."""
+    units: Text
+    """Units of the reference values, such as `% w/w`."""
+    target: Positive
+    """Content that the blend is made to, in the units of the analyte."""
+    low: NotNegative
+    """Lowest content that the method is validated for."""
+    high: Positive
+    """Highest content that the method is validated for."""
+
+    def _problems(self) -> list[_Problem]:
+        problems: list[_Problem] = []
+        if self.name in _RESERVED:
+            problems.append(("name", f"a name other than {', '.join(_RESERVED)}", self.name))
+        if not self.low < self.target < self.high:
+            expected = f"a value between low ({self.low:g}) and high ({self.high:g})"
+            problems.append(("target", expected, self.target))
+        return problems
+
+
+class SpectraRules(_Section):
+    """Which readings of a spectrum count."""
+
+    ranges: tuple[Interval, ...] = ()
+    """Closed wavelength ranges `[low, high]` (nm) to use, increasing and apart; none means the whole axis."""
+    saturation: Positive | None = None
+    """Absorbance (AU) at and above which a reading is saturated; none means that no reading is."""
+
+    def _problems(self) -> list[_Problem]:
+        problems: list[_Problem] = []
+        last = 0.0
+        for i, (low, high) in enumerate(self.ranges):
+            if not low < high:
+                problems.append((f"ranges.{i}", "a low end below the high end", (low, high)))
+            if not low > last:
+                problems.append((f"ranges.{i}", f"a range that begins above {last:g} nm", (low, high)))
+            last = max(last, high)
+        return problems
+
+
+class Snv(_Section):
+    """Standard normal variate, with the sample standard deviation (n - 1)."""
+
+    step: Literal["snv"]
+    """Name of the step."""
+
+
+class SavitzkyGolay(_Section):
+    """Savitzky-Golay smoothing or derivative, per nm."""
+
+    step: Literal["savitzky_golay"]
+    """Name of the step."""
+    window: Annotated[int, Field(ge=3)]
+    """Odd number of points that the polynomial is fitted to."""
+    polyorder: Count
+    """Degree of the polynomial, less than the window."""
+    deriv: Count
+    """Order of the derivative, at most the degree; 0 smooths."""
+
+    def _problems(self) -> list[_Problem]:
+        problems: list[_Problem] = []
+        if self.window % 2 == 0:
+            problems.append(("window", "an odd number of points", self.window))
+        if self.polyorder >= self.window:
+            problems.append(("polyorder", f"less than the window ({self.window})", self.polyorder))
+        if self.deriv > self.polyorder:
+            problems.append(("deriv", f"at most the polyorder ({self.polyorder})", self.deriv))
+        return problems
+
+
+class Baseline(_Section):
+    """Baseline correction by pybaselines; the scorer then needs pybaselines too."""
+
+    step: Literal["baseline"]
+    """Name of the step."""
+    method: Text
+    """Name of the method in pybaselines, such as `asls`."""
+    parameters: dict[str, bool | int | float | str] = {}
+    """Keyword arguments of that method, such as `lam`; what is left out takes the default of pybaselines."""
+
+    def _problems(self) -> list[_Problem]:
+        if self.method not in baseline.METHODS:
+            return [("method", f"one of {', '.join(baseline.METHODS)}", self.method)]
+        try:
+            # Compiling it once finds a wrong parameter here, and not in the middle of a calibration.
+            baseline.Baseline(np.linspace(1000.0, 1600.0, 101), self.method, self.parameters)
+        except InputError as error:
+            return [("parameters", f"what pybaselines takes ({error})", self.parameters)]
+        return []
+
+
+Step = Annotated[Snv | SavitzkyGolay | Baseline, Field(discriminator="step")]
+_STEP_NAMES = ("snv", "savitzky_golay", "baseline")
+
+
+class CalibrationRules(_Section):
+    """How the model is calibrated; cross-validation always leaves whole batches out."""
+
+    max_components: Annotated[int, Field(ge=1)]
+    """Most PLS components (latent variables) that cross-validation tries."""
+    component_rule: Literal["first_minimum", "one_standard_error"]
+    """How the number of components follows from RMSECV: `first_minimum` takes the first local minimum,
+    `one_standard_error` the fewest within one batch-wise standard error of the smallest."""
+    scope_confidence: Annotated[float, Field(ge=0.5, lt=1.0)]
+    """Share of in-scope spectra that the limits of T2 and of Q each let pass, such as 0.999."""
+
+
+class HomogeneityRules(_Section):
+    """When a blend is uniform."""
+
+    block_size: Annotated[int, Field(ge=3)]
+    """Spectra in a moving block."""
+    max_rsd: Positive
+    """Largest relative standard deviation (% of the mean) of a uniform blend at the scale of scrutiny."""
+    max_mean_deviation: Positive
+    """Largest deviation of the mean from target (% of target)."""
+    risk_per_batch: Annotated[float, Field(gt=0.0, lt=0.5)]
+    """Chance that a blend which stays exactly at the largest RSD is ever called uniform."""
+    smallest_pocket: Share
+    """Smallest share of spectra from unmixed pockets that the rule guards against."""
+    scale_of_scrutiny: Positive
+    """Powder that one spectrum sees (mg)."""
+    min_revolutions: Count
+    """Revolutions before which no blend is called uniform."""
+    max_revolutions: Annotated[int, Field(ge=1)]
+    """Revolutions after which mixing is given up."""
+
+    def _problems(self) -> list[_Problem]:
+        problems: list[_Problem] = []
+        if not self.min_revolutions < self.max_revolutions:
+            expected = f"more than min_revolutions ({self.min_revolutions})"
+            problems.append(("max_revolutions", expected, self.max_revolutions))
+        if self.block_size > self.max_revolutions:
+            expected = f"at most max_revolutions ({self.max_revolutions})"
+            problems.append(("block_size", expected, self.block_size))
+        return problems
+
+
+class AcceptanceCriteria(_Section):
+    """What validation must show; a key that is left out is no criterion."""
+
+    max_rmsep: Positive
+    """Largest RMSEP, in the units of the analyte."""
+    max_sep: Positive | None = None
+    """Largest SEP (bias removed), in the units of the analyte."""
+    max_bias: Positive | None = None
+    """Largest bias of either sign, in the units of the analyte."""
+    bias_alpha: Annotated[float, Field(gt=0.0, lt=0.5)] | None = None
+    """Level of a two-sided t-test on batch means; a significant bias fails."""
+    slope: Interval | None = None
+    """Allowed slope of reference on predicted, `[low, high]`."""
+    min_r2: Share | None = None
+    """Least R2 of prediction."""
+    min_validation_batches: Annotated[int, Field(ge=3)] = 3
+    """Fewest independent batches that a validation may rest on; with fewer there is no verdict at all."""
+    max_early_endpoints: Count | None = None
+    """Most blends whose end-point is declared before the true one by more than the tolerance."""
+    max_false_endpoints: Count | None = None
+    """Most blends called uniform that never were, no longer were, or could not be seen."""
+    max_missed_endpoints: Count | None = None
+    """Most blends that became uniform and were never called so."""
+    max_unseen_faults: Count | None = None
+    """Most blends behind a fouled window that are not called a sensor fault."""
+    max_median_delay: NotNegative | None = None
+    """Largest median delay (revolutions) of the end-point behind the true one."""
+    endpoint_tolerance: Count = 5
+    """Revolutions before the true end-point that still count as on time."""
+
+    def _problems(self) -> list[_Problem]:
+        if self.slope is not None and not self.slope[0] < 1.0 < self.slope[1]:
+            return [("slope", "a low end below 1 and a high end above 1", self.slope)]
+        return []
+
+
+class Method(_Section):
+    """A controlled NIR method for one product and one analyte."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    """Name of the method and of its folder: lower case letters, digits, `-` and `_`."""
+    version: Annotated[int, Field(ge=1)]
+    """Version of this document."""
+    product: Text
+    """Product and strength, in words."""
+    analyte: Analyte
+    """What is measured."""
+    spectra: SpectraRules = SpectraRules()
+    """Which readings of a spectrum count."""
+    preprocessing: tuple[Step, ...] = ()
+    """Steps applied to each spectrum, in order."""
+    calibration: CalibrationRules
+    """How the model is calibrated."""
+    homogeneity: HomogeneityRules | None = None
+    """When a blend is uniform; a method without this section predicts and ends no blend."""
+    acceptance: AcceptanceCriteria
+    """What validation must show."""
+
+    def _problems(self) -> list[_Problem]:
+        if self.homogeneity is not None:
+            return self._mean_problems(self.homogeneity)
+        asked = [key for key in _ENDPOINT_CRITERIA if getattr(self.acceptance, key) is not None]
+        expected = "no end-point criterion in a method without a homogeneity section"
+        return [(f"acceptance.{key}", expected, getattr(self.acceptance, key)) for key in asked]
+
+    def _mean_problems(self, rules: HomogeneityRules) -> list[_Problem]:
+        a = self.analyte
+        room = 100.0 * min(a.target - a.low, a.high - a.target) / a.target
+        if rules.max_mean_deviation <= room:
+            return []
+        expected = f"at most {room:g} %, so that an allowed mean lies between analyte.low and analyte.high"
+        return [("homogeneity.max_mean_deviation", expected, rules.max_mean_deviation)]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read and check a `method.yaml`.
+
+        Raises
+        ------
+        MethodError
+            If the file cannot be read, is not YAML, or holds anything but a valid method. Conditions that
+            join several keys of a section are looked at once each of its keys is right.
+        """
+        try:
+            document, problems = read_yaml(Path(path))
+        except InputError as error:
+            raise MethodError(str(error)) from error
+        return cls._checked(document, problems, str(path))
+
+    @classmethod
+    def from_document(cls, document: Any) -> Self:
+        """Check a plain document, such as `document` returns; raises `MethodError`."""
+        return cls._checked(document, [], "method")
+
+    @classmethod
+    def _checked(cls, document: Any, problems: list[str], source: str) -> Self:
+        found = problems.copy()
+        try:
+            # As JSON, a list may fill a tuple and still no text becomes a number.
+            method = cls.model_validate_json(json.dumps(document, default=str))
+        except ValidationError as error:
+            found += [_describe(line) for line in error.errors(include_url=False)]
+        if found:
+            raise MethodError(f"{source} is not a valid method:\n" + "\n".join(f"  {line}" for line in found))
+        return method
+
+    def document(self) -> dict[str, Any]:
+        """Return the method as plain JSON-able data, every key present and in a fixed order."""
+        return self.model_dump(mode="json")
+
+    def treatment(self, wavelength: Any) -> Treatment:
+        """Compile the wavelength ranges and preprocessing steps for a native axis of shape (p,), in nm."""
+        document = self.document()
+        return Treatment(wavelength, document["spectra"]["ranges"], document["preprocessing"])
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of the document, for editors and for other languages."""
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **cls.model_json_schema()}
+
+
+def _describe(line: ErrorDetails) -> str:
+    """One line of a validation error in the words of this project."""
+    # The name of a step stands in the path only to tell which type of the union was meant.
+    path = tuple(part for i, part in enumerate(line["loc"]) if not (i == 2 and part in _STEP_NAMES))
+    where, kind = dotted(path), line["type"]
+    if kind == "missing":
+        return f"{where}: expected a value, got nothing"
+    if kind == "extra_forbidden":
+        return f"{where}: expected no such key, got {_short(line['input'])}"
+    if kind == "union_tag_not_found":
+        return f"{where}: expected a key `step`, got {_short(line['input'])}"
+    if kind == "union_tag_invalid":
+        return f"{where}.step: expected one of {', '.join(_STEP_NAMES)}, got {_short(line['ctx']['tag'])}"
+    if kind == "string_pattern_mismatch":
+        return f"{where}: expected text that matches {line['ctx']['pattern']}, got {_short(line['input'])}"
+    expected = re.sub(r"^\w+ should (be |have )?|( after validation)?, not \d+$", "", line["msg"])
+    return f"{where}: expected {expected}, got {_short(line['input'])}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."

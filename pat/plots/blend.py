@@ -1,0 +1,166 @@
+"""Figures of blends: what the scorer said at every revolution, with the truth beside it where it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from pat.core.endpoint import State
+from pat.method import Method
+from pat.plots.panels import (
+    content_panel,
+    endpoint_lines,
+    evidence_panel,
+    known,
+    label_endpoints,
+    plain_log,
+    rules_of,
+    spread_panel,
+    state_band,
+    state_panel,
+    turns,
+)
+from pat.plots.style import BLUE, GREY, RED, STATE_COLOURS, WIDTH, beside, panels, styled
+from pat.profiles import Profile
+
+
+def in_words(name: str) -> str:
+    """Return a name of the code, such as ``SENSOR_FAULT``, as words."""
+    return name.replace("_", " ").lower()
+
+
+def _title(profile: Profile) -> str:
+    return f"{profile.batch} ({in_words(profile.kind)})" if profile.kind else profile.batch
+
+
+def endpoint_message(profile: Profile) -> str:
+    """Say in a few words what was declared of a blend, and what was true where that is known."""
+    found, true = profile.found_endpoint, profile.true_endpoint
+    said = "not declared uniform" if found is None else f"declared uniform at revolution {found}"
+    if known(profile):
+        said += ", never was" if true is None else f", was from {true}"
+    last = State(profile.columns["state"][-1])
+    return said if last in (State.UNIFORM, State.MIXING, State.STEADY) else f"{said}; {in_words(last)} at the end"
+
+
+@styled
+def blend_profile(profile: Profile, method: Method) -> Figure:
+    """One blend: predictions and their mean, the RSD against its limit, the evidence, and the states.
+
+    Parameters
+    ----------
+    profile : Profile
+    method : Method
+        Gives target, limits and units.
+
+    Raises
+    ------
+    InputError
+        If the method has no homogeneity section.
+    """
+    heights = (3.0, 3.0, 0.8, 0.66 if known(profile) else 0.36)
+    figure, (content, spread, evidence, strip) = panels(WIDTH, 5.9, 4, 1, sharex=True, height_ratios=heights)
+    content_panel(content, profile, method)
+    content.set_ylabel(f"{method.analyte.name} ({method.analyte.units})")
+    spread_panel(spread, profile, rules_of(method))
+    spread.set_ylabel("RSD (% of mean)")
+    evidence_panel(evidence, profile)
+    for ax in (content, spread):
+        beside(ax)
+    for ax in (content, spread, evidence):
+        endpoint_lines(ax, profile)
+    label_endpoints(content, profile)
+    state_panel(strip, profile)
+    strip.set_xlabel("Revolution")
+    figure.suptitle(f"{_title(profile)}: {endpoint_message(profile)}", x=0.01, ha="left", fontsize=11, weight="bold")
+    figure.text(0.995, 0.008, method.product, ha="right", va="bottom", fontsize=7.5, color=GREY)
+    return figure
+
+
+@styled
+def blend_overview(profiles: Sequence[Profile], method: Method) -> Figure:
+    """All blends as small multiples: block mean, RSD against its limit, states, and end-points found and true.
+
+    Parameters
+    ----------
+    profiles : sequence of Profile
+        At least one.
+    method : Method
+
+    Raises
+    ------
+    InputError
+        If the method has no homogeneity section.
+    """
+    columns = min(4, len(profiles))
+    bands = -(-len(profiles) // columns)
+    figure, axes = panels(
+        WIDTH, 2.6 * bands + 0.6, 3 * bands, columns, sharey="row", height_ratios=(1.6, 2.4, 0.34) * bands
+    )
+    cells = [axes[3 * columns * (i // columns) + i % columns :: columns][:3] for i in range(bands * columns)]
+    for cell, profile in zip(cells, profiles, strict=False):
+        _cell(cell, profile, method)
+    for ax in (ax for cell in cells[len(profiles) :] for ax in cell):
+        ax.set_axis_off()
+    for content, spread, _ in cells[::columns]:
+        content.set_ylabel(f"Mean ({method.analyte.units})", fontsize=8)
+        spread.set_ylabel("RSD (% of mean)", fontsize=8)
+    _explain(figure, cells[0], profiles)
+    return figure
+
+
+def _cell(axes: list[Axes], profile: Profile, method: Method) -> None:
+    content, spread, strip = axes
+    content_panel(content, profile, method, size=2.0)
+    content.set_ylim(method.analyte.low, method.analyte.high)
+    spread_panel(spread, profile, rules_of(method))
+    state_band(strip, profile, 0.0)
+    strip.set(yticks=[], ylim=(0, 1), xlim=content.get_xlim())
+    for ax in axes:
+        ax.tick_params(which="both", labelsize=7.5, labelbottom=ax is strip)
+        endpoint_lines(ax, profile)
+    spread.set_xlim(content.get_xlim())
+    found, true = (("none" if at is None else at) for at in (profile.found_endpoint, profile.true_endpoint))
+    content.set_title(_title(profile), fontsize=9, pad=15)
+    content.text(0.0, 1.06, f"declared {found}" + (f", true {true}" if known(profile) else ""),
+                 transform=content.transAxes, fontsize=8)  # fmt: skip
+    strip.set_xlabel("Revolution", fontsize=8)
+
+
+def _explain(figure: Figure, cell: list[Axes], profiles: Sequence[Profile]) -> None:
+    """Put one legend for all blends, and for the states that occur, below them."""
+    lines: dict[str, Any] = {}
+    for ax in cell[:2]:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            lines.setdefault(label, handle)
+    seen = {state for profile in profiles for state in profile.columns["state"]}
+    lines |= {in_words(state): Patch(color=colour) for state, colour in STATE_COLOURS.items() if state in seen}
+    figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=7, columnspacing=1.3)
+
+
+@styled
+def mbsd_profile(profile: Profile, limit: float | None = None) -> Figure:
+    """Moving-block standard deviation of one blend, with the limit that accepted batches gave.
+
+    Parameters
+    ----------
+    profile : Profile
+    limit : float, optional
+        Largest MBSD of an accepted batch's plateau (treated absorbance).
+    """
+    figure, (ax, strip) = panels(WIDTH, 3.4, 2, 1, sharex=True, height_ratios=(3.0, 0.66 if known(profile) else 0.36))
+    ax.plot(turns(profile), profile.numbers("mbsd"), color=BLUE, label="MBSD")
+    if limit is not None:
+        ax.axhline(limit, color=RED, linestyle="--", linewidth=1.2, label=f"limit {limit:.2g}")
+    plain_log(ax)
+    ax.set(xlim=(0, turns(profile)[-1] + 1), ylabel="MBSD (treated\nabsorbance)")
+    beside(ax)
+    state_panel(strip, profile)
+    strip.set_xlabel("Revolution")
+    endpoint_lines(ax, profile)
+    ax.set_title(f"{_title(profile)}: moving-block standard deviation of the treated spectra")
+    return figure

@@ -1,0 +1,125 @@
+"""A followed blend as columns: what the scorer said at every revolution, with the truth beside it where known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from pat.errors import InputError
+from pat.files import readable_json, write_bytes
+from pat.scorer import Reading, Scorer
+from pat.validation.endpoints import EndpointCase
+
+NUMBERS = (
+    "value",
+    "block_mean",
+    "block_rsd",
+    "block_rsd_upper",
+    "blend_rsd_upper",
+    "mbsd",
+    "moving_f",
+    "evidence",
+    "hotelling_t2",
+    "q_residuals",
+)
+TRUTH = ("true_value", "true_mean", "true_rsd", "uniform")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One blend, reading by reading.
+
+    Attributes
+    ----------
+    batch : str
+    kind : str
+        What kind of run it was, where that is known; empty otherwise.
+    true_endpoint : int or None
+        Revolution from which the blend truly was uniform.
+    found_endpoint : int or None
+        Revolution at which the scorer declared it.
+    columns : dict of str to list
+        ``revolution``, ``status``, ``state``, the numbers of `NUMBERS` (None where one does not exist), and the
+        columns of `TRUTH` where the truth is known.
+    """
+
+    batch: str
+    kind: str
+    true_endpoint: int | None
+    found_endpoint: int | None
+    columns: dict[str, list[Any]]
+
+    def numbers(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Return a column as floats, NaN where there is no number."""
+        return np.array([np.nan if v is None else v for v in self.columns[name]], dtype=np.float64)
+
+
+def follow(scorer: Scorer, batch: str, run: xr.Dataset) -> Iterator[Reading]:
+    """Follow a recorded run, spectrum by spectrum, as the line would.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    batch : str
+        Name of the batch.
+    run : Dataset
+        Raw spectra of that batch in their order.
+    """
+    blend = scorer.start(batch)
+    absorbance = np.asarray(run["absorbance"].values)
+    revolutions = run["revolution"].values if "revolution" in run.coords else [None] * absorbance.shape[0]
+    for x, turn in zip(absorbance, revolutions, strict=True):
+        yield blend.update(x, None if turn is None or np.isnan(turn) else int(turn))
+
+
+def profile_of(
+    readings: Sequence[Reading], case: EndpointCase | None = None, truth: pd.DataFrame | None = None
+) -> Profile:
+    """Collect the readings of one batch, with its truth where that is known.
+
+    Parameters
+    ----------
+    readings : sequence of Reading
+        What `follow` returned.
+    case : EndpointCase, optional
+        The same readings judged against the truth.
+    truth : DataFrame, optional
+        Rows of that batch: ``revolution`` and the columns of `TRUTH`.
+
+    Raises
+    ------
+    InputError
+        If the truth lacks a revolution that was read.
+    """
+    plain = [reading.to_dict() for reading in readings]
+    columns = {name: [row[name] for row in plain] for name in ("revolution", "status", "state", *NUMBERS)}
+    if truth is not None:
+        known = truth.set_index("revolution")
+        missing = set(columns["revolution"]) - set(known.index)
+        if missing:
+            raise InputError(f"truth of batch {readings[0].batch}: revolution {min(missing)} is missing")
+        columns |= {name: known.loc[columns["revolution"], name].tolist() for name in TRUTH}
+    return Profile(
+        batch=readings[0].batch,
+        kind=case.kind if case else "",
+        true_endpoint=case.true_endpoint if case else None,
+        found_endpoint=readings[-1].endpoint,
+        columns=columns,
+    )
+
+
+def save_profiles(path: Path, profiles: Sequence[Profile]) -> None:
+    """Write profiles as plain JSON."""
+    write_bytes(path, readable_json([asdict(profile) for profile in profiles]).encode())
+
+
+def load_profiles(path: Path) -> list[Profile]:
+    """Read profiles that `save_profiles` wrote."""
+    return [Profile(**document) for document in json.loads(path.read_bytes())]

@@ -1,0 +1,1 @@
+"""Instrument and exchange files to spectra, one small file a format."""

@@ -1,0 +1,120 @@
+"""The champion: which artefact it is, what it was made from, and which reference data have come since."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pat import artefact, tracking
+from pat.artefact import Artefact
+from pat.errors import InputError
+from pat.method import Method
+from pat.spectra import batches_with_role
+
+ARTEFACT, CHALLENGERS = "artefact", "challengers"
+"""Folders in a method's folder."""
+
+# Batches that a model may be made from: those that the first one was, and those that came later.
+_ROLES = ("calibration", "new_reference")
+# What makes two calibrations ones of the same method; the rest of an artefact's document follows from data.
+_SAME_METHOD = ("name", "version", "analyte", "ranges", "saturation", "steps")
+
+
+def champion_folder(method: Method, folder: str | Path, *, root: str | Path = ".") -> Path:
+    """Find the champion's artefact in a method's folder.
+
+    Parameters
+    ----------
+    method : Method
+    folder : path
+        The method's folder, with ``artefact/`` and ``challengers/``.
+    root : path
+        The project's folder, where MLflow's store lies.
+
+    Returns
+    -------
+    Path
+        The artefact that MLflow knows as the champion; ``artefact/`` where nobody has chosen one.
+
+    Raises
+    ------
+    InputError
+        If the champion's artefact lies in neither place.
+    """
+    known = tracking.champion(method.name, root=root)
+    folder = Path(folder)
+    if known is None:
+        return folder / ARTEFACT
+    promoted = folder / CHALLENGERS / known.digest / ARTEFACT
+    if promoted.exists():
+        return promoted
+    found = artefact.read(folder / ARTEFACT).content.digest
+    if found != known.digest:
+        raise InputError(
+            f"the champion of {method.name} is version {known.version} (digest {known.digest}), expected in "
+            f"{promoted} or {folder / 'artefact'}, got {found} in the latter: name the champion's artefact"
+        )
+    return folder / ARTEFACT
+
+
+def new_batches(method: Method, champion: Artefact, raw: xr.Dataset) -> list[str]:
+    """Find the batches with reference values that a champion was not made from, sorted.
+
+    Their role is ``calibration`` or ``new_reference``.
+
+    Parameters
+    ----------
+    method : Method
+    champion : Artefact
+        Its manifest says which batches it was made from.
+    raw : Dataset
+        Raw spectra: the champion's calibration batches, and what came since.
+
+    Raises
+    ------
+    InputError
+        If the champion is of another method, or its calibration batches are not all in the store.
+    """
+    _require_same_method(method, champion)
+    used = set(source_of(champion)["calibration_batches"])
+    present = sorted(name for role in _ROLES for name in batches_with_role(raw, role))
+    missing = sorted(used - set(present))
+    if missing:
+        raise InputError(
+            f"retraining adds to what the champion was made from: expected its {len(used)} calibration batches in "
+            f"the store, {len(missing)} are not there: {', '.join(missing[:5])}"
+        )
+    known = ~np.isnan(raw[method.analyte.name].values)
+    referenced = set(raw["batch"].values[known].tolist())
+    return [name for name in present if name not in used and name in referenced]
+
+
+def source_of(champion: Artefact) -> dict[str, Any]:
+    """Return what a champion's manifest says that it was made from.
+
+    Raises
+    ------
+    InputError
+        If it does not say so.
+    """
+    source = dict(champion.manifest["source"])
+    missing = {"calibration_batches", "homogeneity_batches"} - set(source)
+    if missing:
+        raise InputError(
+            f"expected the champion's manifest to say what it was made from, got no {', '.join(sorted(missing))}"
+        )
+    return source
+
+
+def _require_same_method(method: Method, champion: Artefact) -> None:
+    document = method.document()
+    mine = {**document, **document["spectra"], "steps": document["preprocessing"]}
+    for key in _SAME_METHOD:
+        if mine[key] != champion.content.document[key]:
+            raise InputError(
+                f"retraining changes the data and nothing else: expected {key} as in the champion "
+                f"({champion.content.document[key]}), got {mine[key]}; a changed method is a new version to validate"
+            )

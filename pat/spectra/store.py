@@ -1,0 +1,213 @@
+"""Stores: spectra in a Zarr folder that appears whole or not at all, and the hash of what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+import zarr.errors
+from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
+
+from pat.errors import SpectraError
+from pat.files import replaced_folder
+from pat.spectra.contract import check, check_metadata
+
+# Rows of a chunk are decided by the number of wavelengths alone: equal content gives equal files.
+_CHUNK_BYTES = 2**20
+
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, zarr.errors.BaseZarrError)
+
+
+def content_sha256(ds: xr.Dataset) -> str:
+    """Hash the content of a dataset, whatever its chunks and wherever it is stored.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Spectra that hold the contract.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal, over every variable in the order of their names: name, dims, shape, units and values
+        (numbers as little-endian 64 bits in C order, all NaN alike; text as JSON). Attributes of the dataset are left
+        out: they say what the content is, not what is in it.
+    """
+    digest = hashlib.sha256(b"pat spectra, 1\n")
+    for name in sorted(map(str, ds.variables)):
+        variable = ds[name].variable
+        header = [name, list(variable.dims), list(variable.shape), variable.attrs.get("units")]
+        digest.update(json.dumps(header).encode() + b"\n")
+        for block in _blocks(variable):
+            digest.update(_canonical(block))
+    return digest.hexdigest()
+
+
+def write_store(ds: xr.Dataset, path: str | Path, *, replace: bool = False) -> str:
+    """Check spectra and write them to a new store.
+
+    The store is made beside `path`, read back, checked, synced, and only then takes its name: a write that fails or is
+    killed leaves at `path` what was there before.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Spectra; lazy absorbance is computed once, chunk by chunk. If it says by ``sha256`` which content it is, and has
+        been changed since, that hash is stored as ``derived_from``.
+    path : path-like
+        Folder to make. Raw spectra are never changed: a store that is there already is left alone, and is an
+        error unless it has the same content.
+    replace : bool, default=False
+        Replace a store that is there. For stores that are derived, and can be made again.
+
+    Returns
+    -------
+    str
+        `content_sha256` of what is stored, also its attribute ``sha256``.
+
+    Raises
+    ------
+    SpectraError
+        If the spectra break the contract, or `path` holds something else.
+    """
+    target = Path(path)
+    check_metadata(ds)
+    if target.exists():
+        _refuse_foreign(target)
+        if not replace:
+            return _same_content(ds, target)
+    with replaced_folder(target) as fresh:
+        if target.exists() and not replace:
+            raise SpectraError(f"{target}: expected no store yet, got one that another process wrote meanwhile")
+        return _write(ds, fresh)
+
+
+def open_store(path: str | Path, *, verify: bool = False) -> xr.Dataset:
+    """Open a store: absorbance lazily, in chunks of spectra; all else in memory and checked.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder that `write_store` made.
+    verify : bool, default=False
+        Read everything, and compare it with the hash that was stored.
+
+    Returns
+    -------
+    Dataset
+        Spectra.
+
+    Raises
+    ------
+    SpectraError
+        If there is no store, if it is incomplete or damaged, or, with `verify`, if it was changed.
+    """
+    target = Path(path)
+    _refuse_foreign(target)
+    try:
+        _refuse_incomplete(target)
+        ds = _open(target)
+        found = content_sha256(ds) if verify else None
+    except SpectraError as error:
+        raise SpectraError(f"{target}: {error}") from error
+    except _UNREADABLE as error:
+        raise SpectraError(f"{target}: expected a readable store, got a damaged one: {error}") from error
+    stored = ds.attrs.get("sha256")
+    if stored is None:
+        raise SpectraError(f"{target}: expected a store with its hash, got none: `write_store` did not make it")
+    if verify and found != stored:
+        raise SpectraError(f"{target}: expected content with SHA-256 {stored}, got {found}: it was changed")
+    return ds
+
+
+def _same_content(ds: xr.Dataset, target: Path) -> str:
+    digest = content_sha256(check(ds))
+    stored = str(open_store(target, verify=True).attrs["sha256"])
+    if digest != stored:
+        raise SpectraError(
+            f"{target}: expected a new store or the same spectra (SHA-256 {stored}), got others ({digest}); raw "
+            "spectra are never changed: write them to another store"
+        )
+    return digest
+
+
+def _refuse_foreign(target: Path) -> None:
+    if not (target / "zarr.json").is_file():
+        came = "something else" if target.exists() else "nothing there"
+        raise SpectraError(f"{target}: expected a store of spectra (a Zarr folder), got {came}")
+
+
+def _refuse_incomplete(target: Path) -> None:
+    """Look for every chunk: Zarr reads a missing one as if it were full of NaN or empty text."""
+    for name, array in zarr.open_group(target, mode="r").arrays():
+        if array.nchunks_initialized != array.nchunks:
+            came = f"{array.nchunks_initialized}: the store is incomplete"
+            raise SpectraError(f"`{name}`: expected {array.nchunks} chunks, got {came}")
+
+
+def _open(target: Path) -> xr.Dataset:
+    # Not through Dask, so that opening computes nothing; groupby needs coordinates in memory.
+    eager: xr.Dataset = xr.open_zarr(target, consolidated=False, chunks=None, drop_variables="absorbance").load()
+    lazy: xr.Dataset = xr.open_zarr(target, consolidated=False, chunks={})
+    # Sorted, because a folder lists its arrays in any order.
+    coords = {name: eager.variables[name] for name in sorted(map(str, eager.coords))}
+    data = {name: eager.variables[name] for name in sorted(map(str, eager.data_vars))}
+    ds = xr.Dataset({"absorbance": lazy.variables["absorbance"], **data}, coords, eager.attrs)
+    check_metadata(ds)
+    return ds
+
+
+def _write(ds: xr.Dataset, folder: Path) -> str:
+    rows = _chunk_rows(ds["absorbance"].variable)
+    plain = ds.drop_vars("absorbance").compute()
+    plain["absorbance"] = ds["absorbance"].variable.chunk(spectrum=rows, wavelength=-1)
+    plain = plain.drop_encoding()
+    source = plain.attrs.pop("sha256", None)
+    plain.to_zarr(
+        folder, mode="w", zarr_format=3, consolidated=False, encoding=_encoding(plain, rows), write_empty_chunks=True
+    )
+    # Absorbance is computed by the write and then read back: what is checked and hashed is what lies on the disk.
+    digest = content_sha256(check(_open(folder)))
+    lineage = {} if source in (None, digest) else {"derived_from": source}
+    zarr.open_group(folder, mode="r+").attrs.update(lineage | {"sha256": digest})
+    return digest
+
+
+def _encoding(ds: xr.Dataset, rows: int) -> dict[str, dict[str, Any]]:
+    # With a checksum, a damaged chunk is an error when it is read, not other numbers.
+    encoding: dict[str, dict[str, Any]] = {
+        str(name): {"chunks": variable.shape, "compressors": (ZstdCodec(level=3, checksum=True),)}
+        for name, variable in ds.variables.items()
+    }
+    encoding["absorbance"]["chunks"] = (rows, ds.sizes["wavelength"])
+    encoding["time"] |= {"units": "nanoseconds since 1970-01-01", "dtype": "int64"}
+    return encoding
+
+
+def _chunk_rows(variable: xr.Variable) -> int:
+    n_rows, n_columns = variable.shape
+    return min(n_rows, max(1, _CHUNK_BYTES // (8 * n_columns)))
+
+
+def _blocks(variable: xr.Variable) -> Iterator[NDArray[Any]]:
+    """Give the values whole, those of a table in pieces: a lazy one may be larger than the memory."""
+    n_rows = variable.shape[0]
+    step = max(1, n_rows) if variable.ndim == 1 else _chunk_rows(variable)
+    for start in range(0, n_rows, step):
+        yield np.asarray(variable[start : start + step].values)
+
+
+def _canonical(values: NDArray[Any]) -> bytes | memoryview:
+    if values.dtype.kind == "T":
+        return json.dumps(values.tolist()).encode()
+    if values.dtype.kind == "M":
+        return values.astype("<M8[ns]").tobytes()
+    numbers = np.ascontiguousarray(values, dtype="<f8")
+    return np.where(np.isnan(numbers), np.nan, numbers).data

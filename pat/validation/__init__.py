@@ -1,0 +1,1 @@
+"""Validation: figures of merit, end-point verdicts against the truth, and the acceptance gate."""

@@ -1,0 +1,24 @@
+"""Stage import: wide CSV files -> the raw store, checked and hashed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pat.readers.csv import read_csv
+from pat.spectra import write_store
+from pipelines.stage import main, parser
+
+
+def run() -> None:
+    """Import the spectra."""
+    options = parser(__doc__, "batches", "store")
+    options.add_argument("spectra", nargs="+", type=Path)
+    given = options.parse_args()
+    raw = read_csv(given.spectra, given.batches)
+    # DVC makes the raw store anew only when the files that it comes from have changed.
+    digest = write_store(raw, given.store, replace=True)
+    print(f"{raw.sizes['spectrum']} spectra of {raw.sizes['batch_id']} batches, SHA-256 {digest}")
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,39 @@
+"""Stage validate: batches never used before -> figures of merit, end-point verdicts, and the gate.
+
+A gate that is not passed ends the pipeline here; what was found is written all the same.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pat.calibration import Calibration
+from pat.errors import Refusal
+from pat.homogeneity import HomogeneityModel
+from pat.method import Method
+from pat.spectra import open_store
+from pat.validation.run import validate
+from pipelines.stage import main, parser
+
+
+def run() -> None:
+    """Validate the method."""
+    given = parser(__doc__, "method", "raw", "truth", "calibration", "homogeneity", "validation").parse_args()
+    found = validate(
+        Method.load(given.method),
+        Calibration.load(given.calibration),
+        HomogeneityModel.load(given.homogeneity),
+        open_store(given.raw),
+        pd.read_csv(given.truth),
+        progress="validating",
+    )
+    found.save(given.validation)
+    for criterion in found.document["criteria"]:
+        met = "met" if criterion["passed"] else "NOT MET"
+        print(f"{criterion['name']:24} {criterion['required']:>18}  found {criterion['found']!s:>8.8}  {met}")
+    if not found.passed:
+        raise Refusal("the acceptance gate is not passed: nothing is exported")
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,55 @@
+"""Fixtures that several test modules share; everything in them is simulated unless it says measured."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pat.artefact import Content
+from pat.scorer import Scorer
+from tests import simulated
+
+MEASURED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def content() -> Content:
+    return simulated.make_content()
+
+
+@pytest.fixture(scope="session")
+def scorer(content: Content) -> Scorer:
+    return Scorer(content)
+
+
+@pytest.fixture(scope="session")
+def demo_artefact(content: Content, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an artefact with a homogeneity rule; read it, never change it."""
+    folder = tmp_path_factory.mktemp("demo") / "artefact"
+    simulated.write_artefact(folder, content)
+    return folder
+
+
+@pytest.fixture
+def artefact_folder(demo_artefact: Path, tmp_path: Path) -> Path:
+    """Copy of `demo_artefact` for a test to damage."""
+    return Path(shutil.copytree(demo_artefact, tmp_path / "artefact"))
+
+
+@pytest.fixture(scope="session")
+def measured() -> Callable[[str], dict[str, Any]]:
+    """Load a file of measured spectra, or skip where this machine has none (their licences keep them out)."""
+
+    def load(name: str) -> dict[str, Any]:
+        path = MEASURED / name
+        if not path.exists():
+            pytest.skip(f"measured data {name} are not on this machine")
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+
+    return load

@@ -1,0 +1,469 @@
+"""The state machine: every transition, verdict and status from a table, and what no sequence may ever do.
+
+The rule is so small that every number is known beforehand: with a blend of 10.0 exactly, each deviation is zero
+and each judged reading adds ln 2 = 0.693 to the evidence, which is enough from the fifth on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pat.core.endpoint import GOOD, Decision, Endpoint, State, Status, Verdict
+from pat.core.evidence import Rule
+
+RULE = Rule(
+    block_size=3,
+    target=10.0,
+    max_rsd=3.0,
+    max_mean_deviation=4.0,
+    repeatability=0.0,
+    slope=1.0,
+    ratios=(0.5,),
+    threshold=3.0,
+    centre_size=3,
+    pocket_sd=3.0,
+    pocket_window=5,
+    steady_ratio=2.0,
+    f_quantile=1.5,
+    mbsd_limit=1.0,
+    upper_factor=1.7,
+    watch_ratios=(0.5, 2.0),
+    watch_threshold=4.0,
+    fault_run=3,
+    min_revolutions=1,
+    max_revolutions=30,
+)
+# The limit SD of a reading about the mean of three: 0.3 sqrt(4 / 3) = 0.346.
+SPREAD = 0.3 * math.sqrt(4.0 / 3.0)
+# Three readings to compare with, then five that are compared.
+FIRST = 8
+BAD = [status for status in Status if status not in GOOD]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One reading; `turn` is how many revolutions after the one before."""
+
+    status: Status = Status.OK
+    value: float = 10.0
+    q_in: bool = True
+    mbsd: float = 0.5
+    moving_f: float = 1.0
+    rsd_upper: float = 1.0
+    turn: int = 1
+
+
+def good(n: int, **changed: Any) -> list[Event]:
+    return [replace(Event(), **changed)] * n
+
+
+def bad(status: Status, n: int = 1, *, q_in: bool = False) -> list[Event]:
+    value = 10.0 if status is Status.OUT_OF_SCOPE else math.nan
+    return [Event(status, value, q_in, math.nan, math.nan, math.nan)] * n
+
+
+def observe(endpoint: Endpoint, event: Event, revolution: int) -> Decision:
+    return endpoint.observe(
+        event.status, revolution, event.value, event.q_in, event.mbsd, event.moving_f, event.rsd_upper
+    )
+
+
+def follow(events: list[Event], rule: Rule = RULE, start: int = 0) -> list[Decision]:
+    endpoint, revolution, decisions = Endpoint(rule), start, []
+    for event in events:
+        turn = revolution if event.status is Status.OUT_OF_ORDER else revolution + event.turn
+        revolution = turn
+        decisions.append(observe(endpoint, event, turn))
+    return decisions
+
+
+def states(events: list[Event], rule: Rule = RULE) -> str:
+    """Return the states as one letter each."""
+    letters = {
+        State.MIXING: "m", State.STEADY: "s", State.UNIFORM: "U", State.OVERMIXED: "X", State.OUT_OF_SCOPE: "o",
+        State.SENSOR_FAULT: "f", State.TIMEOUT: "t",
+    }  # fmt: skip
+    return "".join(letters[decision.state] for decision in follow(events, rule))
+
+
+# From loading to the end-point
+
+
+def test_a_good_blend_goes_from_mixing_through_steady_to_uniform():
+    found = follow(good(12))
+    # Six readings are two blocks: steady. The eighth is the fifth that was judged: uniform.
+    assert states(good(12)) == "mmmmm" + "ss" + "UUUUU"
+    assert [d.endpoint for d in found] == [None] * (FIRST - 1) + [FIRST] * 5
+    assert found[FIRST - 1].reason == "every verdict passed"
+
+
+def test_the_evidence_grows_to_one_and_is_limited_by_what_is_slowest():
+    shares = [d.evidence for d in follow(good(9))]
+    # Pocket-free readings, k of 5, are slower here than the sums, k ln 2 of 3.
+    np.testing.assert_allclose(shares, [0, 0, 0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.0], rtol=1e-12)
+    slow = [d.evidence for d in follow(good(9), replace(RULE, threshold=6.0))]
+    np.testing.assert_allclose(slow[3:], [k * math.log(2.0) / 6.0 for k in range(1, 7)], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("least", "endpoint"), [(1, FIRST), (FIRST, FIRST), (9, 9), (20, 20)])
+def test_never_uniform_before_the_least_revolutions(least, endpoint):
+    found = follow(good(25), replace(RULE, min_revolutions=least))
+    assert found[-1].endpoint == endpoint
+    for revolution, decision in enumerate(found, start=1):
+        assert (decision.state is State.UNIFORM) == (revolution >= endpoint)
+        if FIRST <= revolution < endpoint:
+            assert (decision.state, decision.reason) == (State.STEADY, "waiting for the least revolutions")
+
+
+def test_after_the_most_revolutions_it_is_a_timeout_uniform_or_not():
+    assert states(good(33))[27:] == "UUUttt"
+    late = [*good(25, value=11.0), *good(20)]  # on target too late
+    assert "U" not in states(late)
+    assert set(states(late)[30:]) == {"t"}
+    assert follow(late)[-1].endpoint is None
+    assert follow(good(33))[-1].endpoint == FIRST
+
+
+def test_a_batch_that_is_joined_late_is_not_declared_after_the_most_revolutions():
+    found = follow(good(30), start=20)
+    assert [d.state for d in found[7:10]] == [State.UNIFORM] * 3
+    late = follow(good(30), start=25)
+    assert {d.state for d in late[5:]} == {State.TIMEOUT}
+    assert late[-1].endpoint is None
+
+
+# Verdicts
+
+
+def _last(events: list[Event], rule: Rule = RULE) -> dict[str, Verdict]:
+    return dict(vars(follow(events, rule)[-1].verdicts))
+
+
+def test_there_is_no_verdict_before_a_block_is_full():
+    assert set(_last(good(2)).values()) == {Verdict.NO_DECISION}
+
+
+def test_each_verdict_comes_when_it_can_be_given():
+    first = [
+        {name for name, v in vars(d.verdicts).items() if v is not Verdict.NO_DECISION} for d in follow(good(FIRST))
+    ]
+    at_block = {"on_target", "spectral", "in_scope"}
+    assert first[:2] == [set(), set()]
+    assert first[2] == at_block
+    assert first[3] == first[4] == at_block | {"homogeneous"}
+    assert first[5] == first[6] == at_block | {"homogeneous", "steady"}
+    assert first[7] == at_block | {"homogeneous", "steady", "pocket_free"}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "events"),
+    [
+        ("steady", good(12, moving_f=1.4)),  # times the quantile of 1.5 above 2
+        ("steady", good(12, moving_f=1.0 / 1.4)),  # growing is not steady either
+        ("steady", good(12, moving_f=math.inf)),
+        ("homogeneous", [Event(value=10.0 + 0.25 * (-1) ** i) for i in range(12)]),
+        ("homogeneous", good(12, rsd_upper=3.01)),  # the last block itself, however much evidence there is
+        ("homogeneous", good(12, rsd_upper=math.inf)),
+        ("pocket_free", [*good(9, value=10.0), *good(1, value=11.1), *good(2)]),
+        ("on_target", good(12, value=10.41)),
+        ("on_target", good(12, value=9.59)),
+        ("spectral", good(12, mbsd=1.01)),
+        ("spectral", good(12, mbsd=math.inf)),
+    ],
+)
+def test_each_verdict_can_fail_and_none_is_overruled(verdict, events):
+    rule = replace(RULE, min_revolutions=12)
+    assert _last(events, rule)[verdict] is Verdict.FAIL
+    decision = follow(events, rule)[-1]
+    assert decision.state in (State.MIXING, State.STEADY)
+    assert verdict in decision.reason
+    assert decision.endpoint is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "event"),
+    [
+        ("steady", Event(moving_f=math.nan)),
+        ("steady", Event(moving_f=0.0)),
+        ("spectral", Event(mbsd=math.nan)),
+        ("homogeneous", Event(rsd_upper=math.nan)),
+    ],
+)
+def test_what_cannot_be_judged_is_no_decision_and_never_a_pass(verdict, event):
+    rule = replace(RULE, min_revolutions=12)
+    decision = follow([*good(11), event], rule)[-1]
+    assert getattr(decision.verdicts, verdict) is Verdict.NO_DECISION
+    assert decision.state is not State.UNIFORM
+    assert decision.endpoint is None
+
+
+def test_a_value_that_is_no_number_is_never_clean():
+    decisions = follow([*good(7), *good(20, value=math.nan), *good(4)])
+    assert all(d.state is not State.UNIFORM and d.evidence == 0.0 for d in decisions[7:27])
+    assert all(Verdict.PASS not in vars(d.verdicts).values() for d in decisions[7:27])
+    assert math.isfinite(decisions[-1].evidence)
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(10.4, "PASS"), (9.6, "PASS"), (10.4001, "FAIL"), (9.5999, "FAIL")])
+def test_the_mean_may_deviate_by_four_percent_of_target(value, verdict):
+    assert _last(good(3, value=value), replace(RULE, max_mean_deviation=4.0 + 1e-9))["on_target"].value == verdict
+
+
+def test_the_mean_is_of_this_run_alone():
+    # Readings before a fault do not help the mean of those after it.
+    events = [*good(6), *bad(Status.NOT_FINITE), *good(3, value=10.41)]
+    assert _last(events)["on_target"] is Verdict.FAIL
+
+
+# What starts the evidence again
+
+
+@pytest.mark.parametrize("status", BAD)
+def test_a_bad_reading_is_no_pass_and_starts_the_evidence_again(status):
+    found = follow([*good(7), *bad(status), *good(12)])
+    broken = found[7]
+    assert broken.state is State.MIXING
+    assert broken.reason == f"reading {status.value}: the evidence starts again"
+    assert broken.evidence == 0.0
+    assert Verdict.PASS not in vars(broken.verdicts).values()
+    expected = Verdict.FAIL if status is Status.OUT_OF_SCOPE else Verdict.NO_DECISION
+    assert broken.verdicts.in_scope is expected
+    # Six readings make two blocks again; the readings before still serve as the centre.
+    after = [d.state for d in found[8:]]
+    assert after == [State.MIXING] * 5 + [State.UNIFORM] * 7
+    assert found[-1].endpoint == (14 if status is not Status.OUT_OF_ORDER else 13)
+
+
+@pytest.mark.parametrize("status", BAD)
+def test_a_bad_reading_ends_uniform_and_the_end_point_number_is_kept(status):
+    found = follow([*good(9), *bad(status), *good(10)])
+    assert [d.state for d in found[7:10]] == [State.UNIFORM, State.UNIFORM, State.MIXING]
+    assert found[-1].state is State.UNIFORM
+    assert {d.endpoint for d in found[7:]} == {FIRST}
+
+
+def test_a_missing_revolution_starts_the_evidence_again():
+    found = follow([*good(7), Event(turn=2), *good(10)])
+    assert found[7].state is State.MIXING
+    assert found[7].reason == "missing revolutions: the evidence starts again"
+    assert set(vars(found[7].verdicts).values()) == {Verdict.NO_DECISION}
+    # The reading itself is good and the first of the new run.
+    assert [d.state for d in found[7:]].index(State.UNIFORM) == 5
+    held = follow([*good(9), Event(turn=2)])
+    assert [d.state for d in held[8:]] == [State.UNIFORM, State.MIXING]
+
+
+def test_an_outlying_reading_before_the_end_point_starts_the_pocket_count_again():
+    # A little within 3 limit SDs counts as clean, a little outside does not.
+    for beyond, verdict in ((2.99, Verdict.PASS), (3.01, Verdict.FAIL)):
+        for side in (-1, 1):
+            found = follow([*good(7), Event(value=10.0 + side * beyond * SPREAD)])
+            assert found[-1].verdicts.pocket_free is verdict
+
+
+# After the end-point
+
+
+def _reason(events: list[Event], rule: Rule = RULE) -> tuple[State, str]:
+    decision = follow(events, rule)[-1]
+    return decision.state, decision.reason
+
+
+def test_an_outlying_reading_after_the_end_point_is_over_mixing():
+    found = _reason([*good(10), Event(value=10.0 + 3.01 * SPREAD)], replace(RULE, watch_threshold=1e6))
+    assert found == (State.OVERMIXED, "an outlying reading after the end-point")
+
+
+def test_a_spread_that_grows_after_the_end_point_is_over_mixing():
+    # Deviations of about 1.7 limit SDs, none outlying: ln(1/4) + z^2 (4 - 1/4) / 2 adds 4.0 for z = 1.7.
+    swings = [Event(value=10.0 + 1.7 * SPREAD * (-1) ** i) for i in range(3)]
+    found = _reason([*good(10), *swings], replace(RULE, max_mean_deviation=50.0))
+    assert found == (State.OVERMIXED, "since the end-point the spread is wider than that of accepted batches")
+
+
+def test_a_mean_that_drifts_away_after_the_end_point_is_over_mixing():
+    # 0.6 % a reading: no single one is far from those before it.
+    drift = [Event(value=10.0 + 0.06 * i) for i in range(1, 15)]
+    rule = replace(RULE, watch_threshold=1e6)
+    assert _reason([*good(10), *drift], rule) == (State.OVERMIXED, "the mean has left its range since the end-point")
+    assert _reason([*good(10), *drift[:6]], rule)[0] is State.UNIFORM
+
+
+def test_an_over_mixed_blend_stays_over_mixed_and_keeps_its_end_point():
+    found = follow([*good(10), Event(value=12.0), *good(10), *bad(Status.NOT_FINITE), *good(4), *good(10)])
+    assert {d.state for d in found[10:]} == {State.OVERMIXED}
+    assert found[-1].endpoint == FIRST
+
+
+def test_an_over_mixed_blend_may_still_have_a_sensor_fault():
+    found = states([*good(10), Event(value=12.0), *bad(Status.NOT_FINITE, 3), *good(2), *good(2)])
+    assert found[10:] == "XXX" + "f" + "ff" + "XX"
+
+
+def test_a_block_that_speaks_against_it_takes_uniform_away_until_it_has_passed():
+    found = follow([*good(9), *good(2, rsd_upper=3.01), *good(2)])
+    assert [d.state for d in found[8:]] == [State.UNIFORM, State.STEADY, State.STEADY, State.UNIFORM, State.UNIFORM]
+    assert found[9].reason == "once uniform, now open: homogeneous"
+    assert {d.endpoint for d in found[8:]} == {FIRST}
+
+
+def test_the_state_says_when_uniform_rests_on_what_was_found_before():
+    found = follow([*good(9), Event(moving_f=1.5)])
+    assert found[-1].state is State.UNIFORM
+    assert found[-1].verdicts.steady is Verdict.FAIL
+    assert found[-1].reason == "no sign of de-mixing so far"
+
+
+# Faults
+
+
+@pytest.mark.parametrize("status", [s for s in BAD if s is not Status.OUT_OF_SCOPE])
+def test_bad_readings_in_a_row_are_a_sensor_fault_until_a_block_of_good_ones(status):
+    assert states([*good(4), *bad(status, 4), *good(9)]) == "mmmm" + "mmff" + "ff" + "mmm" + "UUUU"
+    found = follow([*good(4), *bad(status, 3), *good(1)])
+    assert found[6].reason == f"readings {status.value}"
+    assert found[7].reason == "waiting for a block of good readings"
+
+
+def test_different_bad_readings_in_a_row_are_a_sensor_fault_too():
+    mixed = [*bad(Status.NOT_FINITE), *bad(Status.FROZEN), *bad(Status.SATURATED)]
+    assert states([*good(4), *mixed])[-1] == "f"
+
+
+def test_a_good_reading_between_bad_ones_makes_no_fault():
+    assert "f" not in states([*good(4), *([*bad(Status.FROZEN, 2), *good(1)] * 6)])
+
+
+def test_spectra_unlike_those_before_are_a_sensor_fault():
+    # Q recognised this batch before: the window fouled or the instrument fails.
+    found = follow([*good(4), *bad(Status.OUT_OF_SCOPE, 3)])
+    assert [d.state for d in found[4:]] == [State.MIXING, State.MIXING, State.SENSOR_FAULT]
+    assert found[-1].reason == "spectra unlike those before"
+
+
+def test_spectra_that_were_never_recognised_are_out_of_scope():
+    found = follow(bad(Status.OUT_OF_SCOPE, 4))
+    assert [d.state for d in found] == [State.MIXING, State.MIXING, State.OUT_OF_SCOPE, State.OUT_OF_SCOPE]
+    assert found[-1].reason == "spectra outside what the method knows"
+    # Two recognised spectra are too few to say that the batch was known.
+    assert states([*good(2), *bad(Status.OUT_OF_SCOPE, 3)]) == "mmmmo"
+
+
+def test_contents_far_outside_the_method_are_out_of_scope_after_a_block():
+    # Q recognises the powder, T2 does not like its content.
+    for size in (3, 5):
+        rule = replace(RULE, block_size=size)
+        found = states([*good(9), *bad(Status.OUT_OF_SCOPE, size + 1, q_in=True)], rule)
+        assert found[9:] == "m" * (size - 1) + "oo"
+
+
+def test_a_sensor_fault_outranks_out_of_scope_and_both_end_with_a_block_of_good_readings():
+    foreign = bad(Status.OUT_OF_SCOPE, 3)
+    assert states([*foreign, *bad(Status.NOT_FINITE, 3), *good(4)]) == "mmo" + "oof" + "ffmm"
+    assert states([*foreign, *good(4)]) == "mmo" + "oomm"
+
+
+def test_nothing_is_uniform_while_a_fault_stands():
+    rule = replace(RULE, block_size=12, fault_run=2)
+    found = follow([*good(5), *bad(Status.FROZEN, 2), *good(11)], rule)
+    assert {d.state for d in found[6:]} == {State.SENSOR_FAULT}
+
+
+def test_a_fault_after_the_most_revolutions_is_still_a_fault():
+    assert states([*good(31), *bad(Status.FROZEN, 3), *good(3)])[30:] == "t" + "ttf" + "fft"
+
+
+# Snapshots
+
+
+def test_a_snapshot_is_plain_json_and_carries_on_the_same():
+    events = [*good(9), *bad(Status.FROZEN, 3), *good(8), Event(value=10.2), Event(turn=3), *good(9), Event(value=14.0)]
+    whole, endpoint, revolution = follow(events), Endpoint(RULE), 0
+    for event, expected in zip(events, whole, strict=True):
+        state = json.loads(json.dumps(endpoint.snapshot(), allow_nan=False))
+        endpoint = Endpoint(RULE)
+        endpoint.restore(state)
+        revolution += event.turn
+        assert observe(endpoint, event, revolution) == expected
+
+
+# Whatever happens
+
+EVENTS = st.lists(
+    st.builds(
+        Event,
+        status=st.sampled_from([*[Status.OK] * 25, *[Status.WARM_UP] * 3, *Status]),
+        value=st.sampled_from([*[10.0] * 10, 10.1, 9.95, 10.3, 9.7, 11.5, 8.0, 0.0, -5.0, 1e6, math.nan]),
+        q_in=st.booleans(),
+        mbsd=st.sampled_from([*[0.5] * 8, 2.0, math.nan]),
+        moving_f=st.sampled_from([*[1.0] * 8, 1.5, 0.5, 0.0, math.inf, math.nan]),
+        rsd_upper=st.sampled_from([*[1.0] * 8, 3.0, 3.01, math.nan]),
+        turn=st.sampled_from([*[1] * 20, 2, 5]),
+    ),
+    max_size=45,
+)
+# Long stretches of good readings, which chance alone would hardly give.
+STRETCHES = st.lists(st.one_of(st.integers(1, 14).map(good), EVENTS), max_size=5).map(lambda parts: sum(parts, []))
+
+
+def _is_good(event: Event) -> bool:
+    return event.status in GOOD and math.isfinite(event.value)
+
+
+def _deviations(events: list[Event]) -> list[float]:
+    """Deviation of each good reading from the mean of the three good ones before it, by hand; NaN where none."""
+    seen: list[float] = []
+    found = []
+    for event in events:
+        z = math.nan
+        if _is_good(event):
+            if len(seen) >= 3:
+                centre = sum(seen[-3:]) / 3.0
+                spread = 0.03 * min(max(centre, 0.0), 10.0) * math.sqrt(4.0 / 3.0)
+                z = abs(event.value - centre) / spread if spread > 0.0 else math.inf
+            seen.append(event.value)
+        found.append(z)
+    return found
+
+
+@given(events=STRETCHES, least=st.sampled_from([1, 12]))
+@settings(max_examples=300, deadline=None)
+def test_uniform_is_never_said_without_its_grounds(events, least):
+    rule = replace(RULE, min_revolutions=least)
+    decisions, z, window = follow(events, rule), _deviations(events), RULE.pocket_window
+    revolution, endpoint, revolutions = 0, None, []
+    for i, (event, decision) in enumerate(zip(events, decisions, strict=True)):
+        revolution += 0 if event.status is Status.OUT_OF_ORDER else event.turn
+        revolutions.append(revolution)
+        assert 0.0 <= decision.evidence <= 1.0
+        if decision.state is State.UNIFORM:
+            last = range(i - window + 1, i + 1)
+            assert last[0] >= 0
+            assert all(_is_good(events[k]) for k in last)
+            assert all(events[k].turn == 1 for k in last[1:])
+            assert all(z[k] <= RULE.pocket_sd * (1 + 1e-9) for k in last)
+            assert least <= revolution <= rule.max_revolutions
+            mean = np.mean([events[k].value for k in last])
+            assert abs(mean / 10.0 - 1.0) <= 0.04 * (1 + 1e-9)
+            assert event.rsd_upper <= rule.max_rsd
+            assert decision.verdicts.homogeneous is Verdict.PASS
+            endpoint = endpoint or revolution
+        assert decision.endpoint == endpoint
+        if not _is_good(event):
+            assert Verdict.PASS not in vars(decision.verdicts).values()
+
+
+@given(events=EVENTS)
+@settings(max_examples=100, deadline=None)
+def test_an_over_mixed_blend_is_never_uniform_again(events):
+    found = states([*good(10), Event(value=20.0), *events])
+    assert found[10] == "X"
+    assert not set(found[10:]) & set("Umst")

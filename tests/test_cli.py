@@ -1,0 +1,203 @@
+"""The command line: outcomes, errors, exit codes, and what is printed for people and for machines."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pat import __version__, cli
+from pat.cli.framework import WIDTH, Command, Outcome, facts, table, to_json
+from pat.errors import ArtefactError, InputError, MissingExtra, PatError, Refusal, SpectraError
+from tests.simulated import spectra
+from tests.wide_csv import write_csv
+
+
+def no_arguments(parser: ArgumentParser) -> None:
+    """A command that takes nothing."""
+
+
+@pytest.fixture
+def run_command(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run ``pat probe`` with a body that the test gives."""
+
+    def run(body: Any, *argv: str) -> int:
+        monkeypatch.setattr(cli, "COMMANDS", (Command("probe", "A probe", no_arguments, body),))
+        return cli.main(["probe", *argv])
+
+    return run
+
+
+def test_outcome_is_text_for_people_and_one_document_for_machines(run_command, capsys):
+    def body(args: Namespace) -> Outcome:
+        return Outcome({"rmsep": np.float64("nan"), "n": np.int64(3)}, "three batches", exit_code=1)
+
+    assert run_command(body) == 1
+    assert capsys.readouterr().out == "three batches\n"
+    assert run_command(body, "--json") == 1
+    assert json.loads(capsys.readouterr().out) == {"rmsep": None, "n": 3}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(InputError, 2), (SpectraError, 2), (MissingExtra, 2), (ArtefactError, 1), (Refusal, 1), (PatError, 1)],
+)
+def test_errors_say_why_and_set_the_exit_code(error, code, run_command, capsys):
+    def body(args: Namespace) -> Outcome:
+        raise error("`block_size` must be at least 3, got 1")
+
+    assert run_command(body) == code
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "pat: `block_size` must be at least 3, got 1\n")
+    assert run_command(body, "--json") == code
+    assert json.loads(capsys.readouterr().out) == {
+        "error": {"kind": error.__name__, "message": "`block_size` must be at least 3, got 1"}
+    }
+
+
+def test_a_missing_package_names_the_install_command(run_command, capsys):
+    def body(args: Namespace) -> Outcome:
+        raise ModuleNotFoundError("No module named 'xarray.core'", name="xarray.core")
+
+    assert run_command(body) == 2
+    error = capsys.readouterr().err
+    assert "`pat probe` needs xarray" in error
+    assert 'pip install "pat-blend[lab]"' in error
+
+
+@pytest.mark.parametrize("name", ["pat.nowhere", "sqlite3", None])
+def test_a_module_of_our_own_that_is_missing_is_a_fault_and_not_an_extra(name, run_command):
+    def body(args: Namespace) -> Outcome:
+        raise ModuleNotFoundError("gone", name=name)
+
+    with pytest.raises(ModuleNotFoundError, match="gone"):
+        run_command(body)
+
+
+def test_a_file_that_is_not_there_is_wrong_input(run_command, capsys, tmp_path):
+    assert run_command(lambda args: open(tmp_path / "absent.csv")) == 2
+    assert capsys.readouterr().err == f"pat: No such file or directory: {tmp_path / 'absent.csv'}\n"
+
+
+@pytest.mark.parametrize("argv", [[], ["nonsense"], ["import", "a.csv"]])
+def test_wrong_usage_exits_2(argv, capsys):
+    assert cli.main(argv) == 2
+    assert capsys.readouterr().err.startswith("usage: pat")
+
+
+def test_version_and_help_exit_0(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"pat {__version__}\n"
+    assert cli.main(["--help"]) == 0
+    listed = re.findall(r"^    (\w+) ", capsys.readouterr().out, flags=re.MULTILINE)
+    assert listed == [command.name for command in cli.COMMANDS]
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS, ids=lambda command: command.name)
+def test_every_command_explains_itself_and_has_json(command, capsys):
+    assert cli.main([command.name, "--help"]) == 0
+    assert "--json" in capsys.readouterr().out
+    assert not command.summary.endswith(".")
+
+
+def test_a_closed_pipe_is_no_error():
+    # 200,000 lines are more than a pipe holds, so that the writer meets the closed end.
+    program = """
+import sys
+from pat import cli
+from pat.cli.framework import Command, Outcome
+outcome = Outcome({}, "line\\n" * 200_000)
+cli.COMMANDS = (Command("probe", "A probe", lambda parser: None, lambda args: outcome),)
+sys.exit(cli.main(["probe"]))
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        assert process.wait() == 0
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+def test_json_takes_what_commands_hold():
+    document = {
+        "numbers": np.array([[1.5, np.inf], [-np.inf, np.nan]]),
+        "flag": np.bool_(True),
+        "count": np.uint8(7),
+        "time": np.datetime64("2026-03-01T08:00:00.5", "ns"),
+        "text": np.str_("é"),
+        "path": Path("a/b"),
+        "colour": Colour.RED,
+        "nested": ({"x": float("nan")}, None, 10**20),
+        1: "key",
+    }
+    assert json.loads(to_json(document)) == {
+        "numbers": [[1.5, None], [None, None]],
+        "flag": True,
+        "count": 7,
+        "time": "2026-03-01T08:00:00.500000000",
+        "text": "é",
+        "path": "a/b",
+        "colour": "red",
+        "nested": [{"x": None}, None, 10**20],
+        "1": "key",
+    }
+
+
+def test_json_is_one_line():
+    assert "\n" not in to_json({"text": "two\nlines"})
+
+
+def test_a_table_fits_the_terminal_and_cuts_only_its_widest_column():
+    text = table(["name", "value", "path"], [["B-1", 1.0, "x" * 200], ["B-2", 12345.678, "short"]])
+    lines = text.splitlines()
+    assert max(map(len, lines)) == WIDTH
+    assert lines[1].startswith("B-1       1.000  xxx")
+    assert lines[1].endswith("…")
+    assert lines[2] == "B-2   1.235e+04  short"
+
+
+def test_facts_are_aligned():
+    assert facts({"a": 1, "long name": None}) == "a          1\nlong name  -"
+
+
+def test_import_writes_the_store_that_pat_spectra_reads(tmp_path, capsys):
+    from pat.spectra import batches_with_role, open_store
+
+    absorbance = {"B-1": spectra(np.full(4, 9.0), seed=1), "B-2": spectra(np.full(3, 11.0), seed=2)}
+    write_csv(tmp_path / "spectra.csv", absorbance)
+    (tmp_path / "batches.csv").write_text("batch,role\nB-1,calibration\nB-2,validation\n")
+    store = tmp_path / "raw.zarr"
+    argv = ["import", str(tmp_path / "spectra.csv"), "--to", str(store), "--batches", str(tmp_path / "batches.csv")]
+    assert cli.main([*argv, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["spectra"], document["wavelengths"], document["batches"]) == (7, 60, 2)
+    found = open_store(store)
+    assert document["sha256"] == found.attrs["sha256"]
+    assert batches_with_role(found, "validation") == ["B-2"]
+    rows = np.flatnonzero(found["batch"].values == "B-1")
+    np.testing.assert_array_equal(found["absorbance"].values[rows], absorbance["B-1"])
+
+
+def test_import_names_the_bad_cell_and_leaves_no_store(tmp_path, capsys):
+    write_csv(tmp_path / "spectra.csv", {"B-1": spectra(np.full(4, 9.0), seed=1)})
+    lines = (tmp_path / "spectra.csv").read_text().splitlines()
+    cells = lines[2].split(",")
+    cells[6] = "broken"  # the wavelength 1004 nm, after five columns that are none and 1000 nm
+    lines[2] = ",".join(cells)
+    (tmp_path / "spectra.csv").write_text("\n".join(lines))
+    assert cli.main(["import", str(tmp_path / "spectra.csv"), "--to", str(tmp_path / "raw.zarr")]) == 2
+    error = capsys.readouterr().err
+    assert "1004" in error
+    assert "broken" in error
+    assert not list(tmp_path.glob("*.zarr*"))

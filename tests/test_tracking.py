@@ -1,0 +1,250 @@
+"""The record in MLflow: a real SQLite store in a temporary folder, once per artefact, whatever dies half-way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pat import artefact, tracking
+from pat.errors import ArtefactError, InputError
+from tests.small_campaign import Campaign, write_campaign
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    return write_campaign(tmp_path_factory.mktemp("campaign"))
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its tables and nothing in them; making the tables takes seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert tracking.champion("small", root=folder) is None
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def root(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty_store, tmp_path)
+    return tmp_path
+
+
+def client(root: Path) -> Any:
+    """Another way into the same store."""
+    from mlflow import MlflowClient  # not above: it starts its telemetry unless `pat.tracking` came first
+
+    return MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
+
+
+def runs(root: Path) -> list[Any]:
+    found = client(root).get_experiment_by_name("pat-small")
+    return [] if found is None else list(client(root).search_runs([found.experiment_id]))
+
+
+def log(campaign: Campaign, root: Path, **options: Any) -> tracking.TrackedVersion:
+    return tracking.log_artefact(
+        campaign.artefact,
+        method=campaign.method,
+        calibration=campaign.calibration,
+        validation=campaign.validation,
+        root=root,
+        **options,
+    )
+
+
+def test_a_run_holds_parameters_figures_hashes_and_the_artefact(campaign, root):
+    logged = log(campaign, root, tags={"why": "test"})
+    (run,) = runs(root)
+    assert (run.info.run_id, run.info.status) == (logged.run_id, "FINISHED")
+    parameters, metrics, tags = run.data.params, run.data.metrics, run.data.tags
+    assert parameters["analyte.target"] == "10.0"
+    assert parameters["preprocessing.1.window"] == "7"
+    assert parameters["n_components"] == str(campaign.calibration.model.n_components)
+    assert metrics["validation/rmsep"] == campaign.validation.document["figures"]["rmsep"]
+    assert metrics["calibration/rmsec"] == campaign.calibration.figures["rmsec"]
+    history = client(root).get_metric_history(logged.run_id, "rmsecv_by_components")
+    by_step = {point.step: point.value for point in history}
+    assert by_step == dict(enumerate(campaign.calibration.cross_validation.rmsecv.tolist(), start=1))
+    assert tags["data_sha256"] == campaign.raw.attrs["sha256"]
+    assert tags["code_sha256"] == tracking.code_sha256()
+    assert (tags["gate"], tags["why"]) == ("passed", "test")
+    assert {"version.numpy", "version.scikit-learn", "version.pat", "version.python"} <= set(tags)
+    kept = root / "mlartifacts" / logged.run_id / "artifacts" / "artefact"
+    assert artefact.read(kept).content.digest == logged.digest
+    assert {p.name: p.read_bytes() for p in kept.iterdir()} == {
+        p.name: p.read_bytes() for p in campaign.artefact.iterdir()
+    }
+
+
+def test_the_registered_version_names_the_digest_and_the_run(campaign, root):
+    logged = log(campaign, root)
+    (version,) = client(root).search_model_versions("name='pat-small'")
+    assert version.source == f"runs:/{logged.run_id}/artefact"
+    assert version.tags["artefact_digest"] == artefact.read(campaign.artefact).content.digest
+    assert tracking.find("small", logged.digest, root=root) == tracking.TrackedVersion(
+        logged.run_id, 1, logged.digest, new=False
+    )
+    assert tracking.find("small", "0" * 64, root=root) is None
+
+
+def test_a_digest_is_logged_once(campaign, root):
+    first, second = log(campaign, root), log(campaign, root)
+    assert (first.new, second.new) == (True, False)
+    assert (first.run_id, first.version) == (second.run_id, second.version)
+    assert len(runs(root)) == 1
+    assert len(client(root).search_model_versions("name='pat-small'")) == 1
+
+
+def test_two_at_once_log_once(campaign, root):
+    with ThreadPoolExecutor(2) as pool:
+        logged = list(pool.map(lambda _: log(campaign, root), range(2)))
+    assert sorted(one.new for one in logged) == [False, True]
+    assert len(runs(root)) == 1
+
+
+def test_an_attempt_that_died_is_not_taken_as_done_and_is_finished_by_the_next(campaign, root):
+    with pytest.raises(FileNotFoundError):  # after the parameters and the artefact, before the version
+        log(campaign, root, files=[root / "absent.json"])
+    (begun,) = runs(root)
+    assert tracking.find("small", begun.data.tags["artefact_digest"], root=root) is None
+    logged = log(campaign, root)
+    assert (logged.new, logged.run_id, logged.version) == (True, begun.info.run_id, 1)
+    history = client(root).get_metric_history(logged.run_id, "rmsecv_by_components")
+    assert len(history) == campaign.method.calibration.max_components
+    assert not log(campaign, root).new
+
+
+def test_an_attempt_that_died_after_registering_gives_no_second_version(campaign, root):
+    logged = log(campaign, root)
+    client(root).delete_tag(logged.run_id, "complete")  # as it is if the process dies just before the last step
+    assert tracking.find("small", logged.digest, root=root) is None
+    again = log(campaign, root)
+    assert (again.new, again.run_id, again.version) == (True, logged.run_id, logged.version)
+    assert len(client(root).search_model_versions("name='pat-small'")) == 1
+
+
+def test_a_version_that_somebody_deleted_is_registered_again(campaign, root):
+    log(campaign, root)
+    client(root).delete_model_version("pat-small", "1")
+    again = log(campaign, root)
+    assert again.new
+    assert len(runs(root)) == 1
+
+
+def test_only_an_explicit_call_makes_a_champion(campaign, root):
+    logged = log(campaign, root, alias=tracking.CHALLENGER)
+    assert tracking.champion("small", root=root) is None
+    waiting = tracking.challenger("small", root=root)
+    assert waiting is not None
+    assert waiting.version == logged.version
+    promoted = tracking.promote("small", logged.version, root=root)
+    assert promoted.digest == logged.digest
+    assert tracking.champion("small", root=root) == promoted
+    assert tracking.challenger("small", root=root) is None
+
+
+def test_promoting_a_version_that_is_not_there_names_those_that_are(campaign, root):
+    log(campaign, root)
+    with pytest.raises(InputError, match=r"expected one of the registered versions \(1\), got 7"):
+        tracking.promote("small", 7, root=root)
+    with pytest.raises(InputError, match="no version at all"):
+        tracking.promote("other", 1, root=root)
+
+
+def test_a_version_of_somebody_else_is_no_champion_of_ours(root):
+    other = client(root)
+    other.create_registered_model("pat-small")
+    other.create_model_version("pat-small", str(root))
+    with pytest.raises(InputError, match="expected a version with a tag `artefact_digest`"):
+        tracking.promote("small", 1, root=root)
+
+
+def test_a_damaged_artefact_is_not_logged(campaign, root, tmp_path):
+    damaged = shutil.copytree(campaign.artefact, tmp_path / "damaged")
+    (damaged / "arrays.npz").write_bytes(b"")
+    with pytest.raises(ArtefactError, match="altered or damaged"):
+        tracking.log_artefact(
+            damaged,
+            method=campaign.method,
+            calibration=campaign.calibration,
+            validation=campaign.validation,
+            root=root,
+        )
+    assert runs(root) == []
+
+
+def test_a_refusal_is_recorded_once_with_its_reason_and_registers_nothing(campaign, root):
+    def refuse(reason: str) -> str:
+        return tracking.log_refusal(reason, method=campaign.method, calibration=campaign.calibration, root=root)
+
+    assert refuse("max_rmsep not met") == refuse("max_rmsep not met")
+    assert refuse("slope not met") != refuse("max_rmsep not met")
+    found = {run.data.tags["refused"]: run.info.status for run in runs(root)}
+    assert found == {"max_rmsep not met": "FAILED", "slope not met": "FAILED"}
+    assert client(root).search_model_versions("name='pat-small'") == []
+
+
+def test_the_store_that_the_environment_names_is_used(campaign, empty_store, tmp_path, monkeypatch):
+    elsewhere, root = tmp_path / "elsewhere", tmp_path / "project"
+    elsewhere.mkdir()
+    root.mkdir()
+    shutil.copy(empty_store, elsewhere / "runs.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{elsewhere / 'runs.db'}")
+    logged = log(campaign, root)
+    assert list(root.iterdir()) == []
+    assert (elsewhere / "mlartifacts" / logged.run_id).is_dir()
+
+
+def test_nothing_is_reported_to_anybody(tmp_path):
+    program = """
+from pat import tracking
+tracking.champion("small")
+from mlflow.telemetry import get_telemetry_client
+assert get_telemetry_client() is None
+"""
+    # A bare environment: much that tests and CI set silences MLflow before this project does.
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "mlflow.db").is_file()
+
+
+def test_the_code_hash_and_the_commit_follow_the_source(tmp_path):
+    shutil.copytree(ROOT / "pat", tmp_path / "pat", ignore=shutil.ignore_patterns("__pycache__"))
+    program = """
+import subprocess, sys
+from pathlib import Path
+from pat import tracking
+
+def git(*arguments):
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    return subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+print(tracking.code_sha256())
+assert tracking._git() == {}
+git("init"); git("add", "pat/tracking.py"); git("commit", "-m", "first")
+assert tracking._git() == {"git_commit": git("rev-parse", "HEAD"), "git_dirty": "true"}
+git("add", "."); git("commit", "-m", "second")
+assert tracking._git()["git_dirty"] == "false"
+Path("pat/errors.py").write_text("# changed")
+assert tracking._git()["git_dirty"] == "true"
+print(tracking.code_sha256())
+"""
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    before, after = done.stdout.split()
+    assert before == tracking.code_sha256()
+    assert after != before
