@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -91,7 +92,7 @@ def study(content: Content, blends: Mapping[str, int], *, progress: bool = False
 
 def _summary(kind: str, cases: list[EndpointCase]) -> Summary:
     outcomes = Counter(case.outcome for case in cases)
-    delays = [case.delay for case in cases if case.delay is not None] or [np.nan]
+    delays = [float(case.delay) for case in cases if case.delay is not None] or [math.nan]
     wrong = [case.uniform_while_not for case in cases]
     return Summary(
         kind=kind,

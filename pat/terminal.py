@@ -27,7 +27,7 @@ _STATE_STYLE = {
 _VERDICT_STYLE = {Verdict.PASS: "green3", Verdict.FAIL: "orange3", Verdict.NO_DECISION: "grey62"}
 _VERDICT_MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.NO_DECISION: "·"}
 _BARS = "▁▂▃▄▅▆▇█"
-_TRACE = 48
+_TRACE = 36
 # In a log, one line every so many revolutions, and one at every change of state.
 _LOG_EVERY = 20
 
@@ -37,13 +37,13 @@ def _number(value: float, digits: int = 2) -> str:
 
 
 def trace(values: list[float], limit: float) -> Text:
-    """Draw values as bars, four times `limit` at full height; green at or below the limit."""
+    """Draw values as bars, twice `limit` at full height; green at or below the limit."""
     drawn = Text()
     for value in values:
         if not math.isfinite(value):
             drawn.append(" ")
             continue
-        height = min(len(_BARS) - 1, int(value / (4.0 * limit) * len(_BARS)))
+        height = min(len(_BARS) - 1, int(value / (2.0 * limit) * len(_BARS)))
         drawn.append(_BARS[height], "green3" if value <= limit else "orange3")
     return drawn
 
@@ -74,10 +74,11 @@ class BatchView:
         state = Text(f"  {reading.state.value:^14}  ", f"bold {_STATE_STYLE[reading.state]}")
         found = "" if reading.endpoint is None else f"   end-point at revolution {reading.endpoint}"
         head = Text.assemble(state, Text(found, "bold green3"))
-        body = Group(head, Text(reading.reason, "italic"), Text(), self._numbers(reading), self._verdicts(reading))
+        parts = (self._numbers(reading), Text(), self._verdicts(reading), Text(), self._progress)
+        body = Group(head, Text(reading.reason, "italic"), Text(), *parts)
         released = "NOT RELEASED · " if reading.unreleased else ""
         return Panel(
-            Group(body, self._progress),
+            body,
             title=f"batch {reading.batch}",
             subtitle=f"{released}artefact {reading.artefact[:12]}",
             width=78,
@@ -96,14 +97,19 @@ class BatchView:
         table.add_row(
             "blend RSD, upper bound", f"[bold]{_number(reading.blend_rsd_upper)} %", f"limit {rule.max_rsd:g} %"
         )
-        table.add_row("evidence", f"{reading.evidence:.0%}", trace(self._upper, rule.max_rsd))
+        table.add_row("its trend", "", trace(self._upper, rule.max_rsd))
+        table.add_row("evidence", f"{reading.evidence:.0%}", "of what the chosen risk asks for")
         return table
 
-    def _verdicts(self, reading: Reading) -> Text:
-        words = Text("\n")
-        for name, verdict in vars(reading.verdicts).items():
-            words.append(f"{_VERDICT_MARK[verdict]} {name.replace('_', ' ')}   ", _VERDICT_STYLE[verdict])
-        return words
+    def _verdicts(self, reading: Reading) -> Table:
+        table = Table.grid(padding=(0, 3))
+        cells = [
+            Text(f"{_VERDICT_MARK[verdict]} {name.replace('_', ' ')}", _VERDICT_STYLE[verdict])
+            for name, verdict in vars(reading.verdicts).items()
+        ]
+        for row in range(0, len(cells), 3):
+            table.add_row(*cells[row : row + 3])
+        return table
 
 
 def _log_line(reading: Reading) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pat.calibration import treat
 from pat.method import Method
 from pat.spectra import open_store, write_store
+from pat.treatment import treat
 from pipelines.stage import main, parser
 
 

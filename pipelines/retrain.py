@@ -1,4 +1,4 @@
-"""What a scheduler calls for the demo: samples and the references that came later -> `pat retrain`.
+"""What a scheduler calls for the demo: the samples and the references that came later -> `pat retrain`.
 
 Exit codes are those of `pat retrain`: 0 a challenger waits for a person, 1 refused, 2 wrong input, 3 nothing new.
 """
@@ -8,24 +8,29 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from pat import cli
 from pat.readers.csv import read_csv
 from pat.spectra import write_store
 from pipelines.stage import main
 
-METHOD = Path("models/demo/method.yaml")
-SAMPLES = Path("data_samples")
-STORE = Path("models/demo/challengers/raw.zarr")
+METHOD, SAMPLES = Path("models/demo/method.yaml"), Path("data_samples")
 SPECTRA = ("calibration", "validation", "repeatability", "accepted_blends", "blends", "new_references")
+FACTS = ("batches", "new_batches")
+# Raw stores are never changed: what came later makes another store, beside the challengers that are made from it.
+INPUT = Path("models/demo/challengers/input")
 
 
 def run() -> None:
     """Import what there is, and retrain; further arguments, such as ``--json``, go to `pat retrain`."""
-    raw = read_csv([SAMPLES / f"{name}.csv" for name in SPECTRA], SAMPLES / "batches.csv")
-    STORE.parent.mkdir(parents=True, exist_ok=True)
-    write_store(raw, STORE, replace=True)
-    truth = ["--truth", str(SAMPLES / "truth.csv")]
-    sys.exit(cli.main(["retrain", str(METHOD), "--data", str(STORE), *truth, *sys.argv[1:]]))
+    INPUT.mkdir(parents=True, exist_ok=True)
+    tables = [pd.read_csv(SAMPLES / f"{name}.csv", dtype=str, keep_default_na=False) for name in FACTS]
+    pd.concat(tables).to_csv(INPUT / "batches.csv", index=False)
+    raw = read_csv([SAMPLES / f"{name}.csv" for name in SPECTRA], INPUT / "batches.csv")
+    write_store(raw, INPUT / "raw.zarr", replace=True)
+    given = ["--data", str(INPUT / "raw.zarr"), "--truth", str(SAMPLES / "truth.csv"), *sys.argv[1:]]
+    sys.exit(cli.main(["retrain", str(METHOD), *given]))
 
 
 if __name__ == "__main__":

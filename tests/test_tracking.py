@@ -14,6 +14,7 @@ import pytest
 
 from pat import artefact, tracking
 from pat.errors import ArtefactError, InputError
+from pipelines.track import track
 from tests.small_campaign import Campaign, write_campaign
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -248,3 +249,29 @@ print(tracking.code_sha256())
     before, after = done.stdout.split()
     assert before == tracking.code_sha256()
     assert after != before
+
+
+def test_the_step_outside_dvc_logs_once_and_chooses_no_champion_unless_told(campaign, root, monkeypatch):
+    shutil.copytree(campaign.folder, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.zarr"))
+    monkeypatch.chdir(root)
+    said = track(Path("."))
+    assert "pat-small version 1 registered" in said
+    assert "champion: none yet; a person chooses one: pat promote method.yaml 1" in said
+    assert tracking.champion("small") is None
+    said = track(Path("."), first_champion=True)
+    assert "version 1 was registered before" in said
+    assert said.endswith("champion: version 1")
+
+
+def test_the_step_outside_dvc_never_replaces_a_champion(campaign, root, monkeypatch):
+    shutil.copytree(campaign.folder, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.zarr"))
+    monkeypatch.chdir(root)
+    other = client(root)
+    other.create_registered_model("pat-small")
+    other.create_model_version("pat-small", str(root), tags={"artefact_digest": "0" * 64})
+    tracking.promote("small", 1)
+    assert track(Path("."), first_champion=True).endswith("champion: version 1")
+    assert "pat-small version 2 registered" not in track(Path("."), first_champion=True)
+    champion = tracking.champion("small")
+    assert champion is not None
+    assert champion.digest == "0" * 64

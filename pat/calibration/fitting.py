@@ -11,7 +11,6 @@ import xarray as xr
 from pat import compute
 from pat.calibration.cross_validation import cross_validation, leave_each_out, readings
 from pat.calibration.model import Calibration, CrossValidation
-from pat.calibration.treatment import treated_by
 from pat.core import pls
 from pat.core.pls import Moments, PLSModel
 from pat.core.types import Array
@@ -19,6 +18,7 @@ from pat.errors import InputError
 from pat.limits import hotelling_t2_limit, scaled_chi2_limit
 from pat.method import Method
 from pat.spectra import batch_names, batches_with_role
+from pat.treatment import treated_by
 from pat.validation.figures import figures_of_merit
 
 _LEAST_BATCHES = 3

@@ -83,7 +83,9 @@ class HomogeneityModel:
         path = Path(folder) / _FILE
         try:
             document = json.loads(path.read_bytes())
-            plateau = {key: tuple(v) if isinstance(v, list) else v for key, v in document["plateau"].items()}
+            plateau: dict[str, Any] = {
+                key: tuple(v) if isinstance(v, list) else v for key, v in document["plateau"].items()
+            }
             return cls(
                 rule=Rule.from_dict(document["rule"]),
                 claim=document["claim"],
@@ -142,7 +144,9 @@ def learn(
     plateau = describe_plateaus(values, spectra, rules.block_size, noise.sd**2)
     slope = calibration.figures["slope_lower"]
     if not slope > 0.0:
-        raise Refusal(f"no rule can be made: the slope of predicted on reference must be positive, got at least {slope:g}")
+        raise Refusal(
+            f"no rule can be made: the slope of predicted on reference must be positive, got at least {slope:g}"
+        )
     rule = _rule(method, rules, noise, plateau, min(1.0, slope))
     return HomogeneityModel(
         rule=rule,

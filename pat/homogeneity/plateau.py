@@ -149,7 +149,7 @@ def _effective_df(treated: Sequence[Array], block_size: int) -> float:
     covariance = centred.T @ centred / df
     first, second = float(np.trace(covariance)), float((covariance * covariance).sum())
     second = (second - first**2 / df) * df / (df + 1.0)
-    return (block_size - 1) * first**2 / second
+    return float((block_size - 1) * first**2 / second)
 
 
 def describe_plateaus(

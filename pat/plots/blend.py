@@ -24,13 +24,11 @@ from pat.plots.panels import (
     state_panel,
     turns,
 )
-from pat.plots.style import BLUE, GREY, RED, STATE_COLOURS, WIDTH, beside, panels, styled
+from pat.plots.style import BLUE, GREY, RED, STATE_COLOURS, WIDTH, beside, in_words, panels, styled
 from pat.profiles import Profile
 
-
-def in_words(name: str) -> str:
-    """Return a name of the code, such as ``SENSOR_FAULT``, as words."""
-    return name.replace("_", " ").lower()
+# Cells side by side in the overview.
+_COLUMNS = 4
 
 
 def _title(profile: Profile) -> str:
@@ -96,50 +94,61 @@ def blend_overview(profiles: Sequence[Profile], method: Method) -> Figure:
     InputError
         If the method has no homogeneity section.
     """
-    columns = min(4, len(profiles))
-    bands = -(-len(profiles) // columns)
-    figure, axes = panels(
-        WIDTH, 2.6 * bands + 0.6, 3 * bands, columns, sharey="row", height_ratios=(1.6, 2.4, 0.34) * bands
-    )
-    cells = [axes[3 * columns * (i // columns) + i % columns :: columns][:3] for i in range(bands * columns)]
-    for cell, profile in zip(cells, profiles, strict=False):
-        _cell(cell, profile, method)
-    for ax in (ax for cell in cells[len(profiles) :] for ax in cell):
-        ax.set_axis_off()
-    for content, spread, _ in cells[::columns]:
-        content.set_ylabel(f"Mean ({method.analyte.units})", fontsize=8)
+    figure, cells = _grid(len(profiles))
+    for cell, profile in zip(cells, profiles, strict=True):
+        _cell(cell, profile, method, outer=cell in cells[::_COLUMNS])
+    for content, spread, _ in cells[::_COLUMNS]:
+        content.set_ylabel(f"{method.analyte.name} ({method.analyte.units})", fontsize=8)
         spread.set_ylabel("RSD (% of mean)", fontsize=8)
-    _explain(figure, cells[0], profiles)
+    _explain(figure, [ax for cell in cells for ax in cell], profiles)
     return figure
 
 
-def _cell(axes: list[Axes], profile: Profile, method: Method) -> None:
+def _grid(n: int) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure with `n` cells of three panels, their places given in inches."""
+    bands = -(-n // _COLUMNS)
+    height = 2.9 * bands + 0.75
+    figure = Figure(figsize=(WIDTH, height))
+    figure.set_layout_engine("none")
+    cells: list[list[Axes]] = []
+    for i in range(n):
+        top = height - 2.9 * (i // _COLUMNS) - 0.42
+        grid = figure.add_gridspec(
+            3, _COLUMNS, left=0.55 / WIDTH, right=1 - 0.08 / WIDTH, top=top / height, bottom=(top - 2.02) / height,
+            height_ratios=(1.6, 2.4, 0.28), hspace=0.13, wspace=0.1,
+        )  # fmt: skip
+        cells.append([figure.add_subplot(grid[row, i % _COLUMNS]) for row in range(3)])
+    return figure, cells
+
+
+def _cell(axes: list[Axes], profile: Profile, method: Method, *, outer: bool) -> None:
     content, spread, strip = axes
-    content_panel(content, profile, method, size=2.0)
-    content.set_ylim(method.analyte.low, method.analyte.high)
+    content_panel(content, profile, method, (method.analyte.low, method.analyte.high), size=2.0)
     spread_panel(spread, profile, rules_of(method))
     state_band(strip, profile, 0.0)
     strip.set(yticks=[], ylim=(0, 1), xlim=content.get_xlim())
     for ax in axes:
-        ax.tick_params(which="both", labelsize=7.5, labelbottom=ax is strip)
+        ax.tick_params(which="both", labelsize=7.5, color=GREY, labelbottom=ax is strip, labelleft=outer)
         endpoint_lines(ax, profile)
     spread.set_xlim(content.get_xlim())
-    found, true = (("none" if at is None else at) for at in (profile.found_endpoint, profile.true_endpoint))
+    found, true = profile.found_endpoint, profile.true_endpoint
+    said = "not declared" if found is None else f"declared {found}"
+    if known(profile):
+        said += ", never uniform" if true is None else f", true {true}"
     content.set_title(_title(profile), fontsize=9, pad=15)
-    content.text(0.0, 1.06, f"declared {found}" + (f", true {true}" if known(profile) else ""),
-                 transform=content.transAxes, fontsize=8)  # fmt: skip
+    content.text(0.0, 1.06, said, transform=content.transAxes, fontsize=8)
     strip.set_xlabel("Revolution", fontsize=8)
 
 
-def _explain(figure: Figure, cell: list[Axes], profiles: Sequence[Profile]) -> None:
+def _explain(figure: Figure, axes: list[Axes], profiles: Sequence[Profile]) -> None:
     """Put one legend for all blends, and for the states that occur, below them."""
     lines: dict[str, Any] = {}
-    for ax in cell[:2]:
+    for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             lines.setdefault(label, handle)
     seen = {state for profile in profiles for state in profile.columns["state"]}
     lines |= {in_words(state): Patch(color=colour) for state, colour in STATE_COLOURS.items() if state in seen}
-    figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=7, columnspacing=1.3)
+    figure.legend(list(lines.values()), list(lines), loc="lower center", ncols=6)
 
 
 @styled

@@ -14,7 +14,7 @@ from pat.core.endpoint import GOOD, State
 from pat.core.types import Array, BoolArray
 from pat.errors import InputError
 from pat.method import HomogeneityRules, Method
-from pat.plots.style import BLUE, GREEN, GREY, INK, LIGHT, RED, SKY, STATE_COLOURS
+from pat.plots.style import BLUE, GREEN, GREY, INK, LIGHT, RED, SKY, STATE_COLOURS, in_words
 from pat.profiles import Profile
 
 _DARK_STATES = {State.UNIFORM, State.OVERMIXED, State.SENSOR_FAULT, State.TIMEOUT}
@@ -41,19 +41,21 @@ def turns(profile: Profile) -> Array:
     return profile.numbers("revolution")
 
 
-def content_panel(ax: Axes, profile: Profile, method: Method, size: float = 3.5) -> None:
-    """Draw predictions, their block mean and the true mean against the allowed mean."""
+def content_panel(
+    ax: Axes, profile: Profile, method: Method, window: tuple[float, float] | None = None, size: float = 3.5
+) -> None:
+    """Draw predictions, their block mean and the true mean against the allowed mean, within a window of contents."""
     rules, target, turn = rules_of(method), method.analyte.target, turns(profile)
     room = target * rules.max_mean_deviation / 100.0
     ax.axhspan(target - room, target + room, color=GREEN, alpha=0.13, linewidth=0, label="allowed mean")
     ax.axhline(target, color=GREEN, linewidth=1, linestyle=":", label="target")
     value = profile.numbers("value")
     good: BoolArray = np.isin(profile.columns["status"], [status.value for status in GOOD])
-    window = _window(value[good], method)
+    window = window or _window(value[good], method)
     _predictions(ax, turn, value, good, window, size)
     if known(profile):
         ax.plot(turn, profile.numbers("true_mean"), color=INK, linestyle="--", linewidth=1.1, label="true mean")
-    ax.plot(turn, profile.numbers("block_mean"), color=BLUE, linewidth=1.8, label=f"mean of {rules.block_size}")
+    ax.plot(turn, profile.numbers("block_mean"), color=BLUE, linewidth=1.8, label=f"block mean ({rules.block_size})")
     ax.set(xlim=(0, turn[-1] + 1), ylim=window)
 
 
@@ -88,8 +90,8 @@ def spread_panel(ax: Axes, profile: Profile, rules: HomogeneityRules) -> None:
     rsd, upper = profile.numbers("block_rsd"), profile.numbers("block_rsd_upper")
     ax.axhline(limit, color=RED, linestyle="--", linewidth=1.2, label=f"limit {limit:g} %")
     ax.fill_between(turn, rsd, upper, color=SKY, alpha=0.28, linewidth=0)
+    ax.plot(turn, rsd, color=BLUE, linewidth=1.8, label=f"block RSD ({rules.block_size})")
     ax.plot(turn, upper, color=SKY, linewidth=1.0, label="its upper bound")
-    ax.plot(turn, rsd, color=BLUE, linewidth=1.8, label=f"RSD of {rules.block_size}")
     if known(profile):
         ax.plot(turn, profile.numbers("true_rsd"), color=INK, linestyle="--", linewidth=1.1, label="true RSD")
     plain_log(ax)
@@ -142,7 +144,7 @@ def _name(ax: Axes, turn: Array, values: list[str], middle: float, dark: set[Sta
     """Write the name of a stretch where there is room for it."""
     for value, first, last in _stretches(turn, values):
         if last - first > 0.013 * len(value) * turn[-1]:
-            ax.text((first + last) / 2, middle, value.replace("_", " ").lower(), ha="center", va="center_baseline",
+            ax.text((first + last) / 2, middle, in_words(value), ha="center", va="center_baseline",
                     color="white" if value in dark else INK, fontsize=7.5)  # fmt: skip
 
 
@@ -171,12 +173,14 @@ def _endpoint_colour(profile: Profile) -> str:
 
 
 def label_endpoints(ax: Axes, profile: Profile) -> None:
-    """Name the end-points above a panel, the first of two to its left where there is room."""
+    """Name the end-points above a panel: the first of two to its left, or where there is no room, one line higher."""
     found, true = profile.found_endpoint, profile.true_endpoint
     labels = [(true, "truly uniform from", INK), (found, "declared uniform at", _endpoint_colour(profile))]
     placed = sorted((at, words, ink) for at, words, ink in labels if at is not None)
-    for i, (at, words, ink) in enumerate(placed):
-        left = i + 1 < len(placed) and at > 0.22 * turns(profile)[-1]
-        ax.annotate(f"{words} {at}", (at, 1.0), (-4 if left else 4, 3), xycoords=ax.get_xaxis_transform(),
-                    textcoords="offset points", ha="right" if left else "left", color=ink, fontsize=8.5,
-                    fontweight="bold", annotation_clip=False)  # fmt: skip
+    for at, words, ink in placed:
+        first = len(placed) == 2 and at == placed[0][0]
+        left = first and at > 0.2 * turns(profile)[-1]
+        offset = (-4 if left else 4, 14 if first and not left else 3)
+        style: dict[str, Any] = {"color": ink, "fontsize": 8.5, "weight": "bold", "annotation_clip": False}
+        ax.annotate(f"{words} {at}", (at, 1.0), offset, xycoords=ax.get_xaxis_transform(),
+                    textcoords="offset points", ha="right" if left else "left", **style)  # fmt: skip

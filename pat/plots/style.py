@@ -40,7 +40,7 @@ STATE_COLOURS = {
 }
 
 # DejaVu Sans comes with matplotlib, so that text has one width everywhere.
-_STYLE: dict[str, Any] = {
+_STYLE: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 9.0,
     "text.color": INK,
@@ -71,6 +71,11 @@ _DPI = 160
 _MANY = 2000
 
 
+def in_words(name: str) -> str:
+    """Return a name of the code, such as ``SENSOR_FAULT``, as words."""
+    return name.replace("_", " ").lower()
+
+
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Make a function draw in the style of this project, whatever the caller's settings."""
 
@@ -82,9 +87,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return in_style
 
 
-def panels(
-    width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any
-) -> tuple[Figure, list[Axes]]:
+def panels(width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any) -> tuple[Figure, list[Axes]]:
     """Return a figure (inches) and its panels, row by row; no window is opened."""
     figure = Figure(figsize=(width, height))
     axes = figure.subplots(rows, columns, squeeze=False, **grid).ravel().tolist()
@@ -104,11 +107,10 @@ def marks(ax: Axes, x: Array, y: Array, marker: str, colour: str, size: float, *
     ax.plot(x, y, marker, color=colour, markersize=size, rasterized=x.size > _MANY, **how)
 
 
-def note(ax: Axes, text: str, x: float, y: float, **how: Any) -> None:
-    """Write a note on white at a place given in shares of the panel."""
+def note(ax: Axes, text: str, x: float, y: float) -> None:
+    """Write a note on white, its upper left corner at a place given in shares of the panel."""
     box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": LIGHT, "alpha": 0.92}
-    how = {"va": "top", "ha": "left", "fontsize": 8.0, "linespacing": 1.45, "zorder": 6} | how
-    ax.text(x, y, text, transform=ax.transAxes, bbox=box, **how)
+    ax.text(x, y, text, transform=ax.transAxes, bbox=box, va="top", fontsize=8.0, linespacing=1.45, zorder=6)
 
 
 def to_svg(figure: Figure, prefix: str) -> str:

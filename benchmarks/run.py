@@ -1,0 +1,30 @@
+"""`make bench`: speed beside peers, and 500 simulated blends through the demo's rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks import endpoints, speed
+from pat import artefact
+from pat.errors import InputError
+
+_ARTEFACT = Path("models/demo/artefact")
+
+
+def main() -> None:
+    """Print both tables."""
+    if not _ARTEFACT.exists():
+        raise InputError(f"{_ARTEFACT}: no artefact yet; `make run` makes it")
+    content = artefact.read(_ARTEFACT).content
+    print(f"artefact {content.digest}\n")
+    print("Speed, BLAS on one thread, medians of interleaved runs, answers equal before they are timed")
+    print(speed.table(speed.measure(content)))
+    print("\nEnd-points of 500 SIMULATED blends (delay: revolutions after the truth, median and 90 %)")
+    print(endpoints.table(endpoints.study(content, endpoints.BLENDS, progress=True)))
+    risk = endpoints.study(content, {"limit": 500, "below": 100, "fast": 100}, progress=True)
+    print("\nBlends exactly at the limit for ever (declared = false), just below it (2.2 % RSD), and fast ones")
+    print(endpoints.table(risk))
+
+
+if __name__ == "__main__":
+    main()
