@@ -18,20 +18,16 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# The pipeline keeps to the instructions that every x86-64 machine with AVX2 has, so that all of them
-# give the same bits, hence the same artefact digest. The tests run on whatever the machine has.
-ifeq ($(shell uname -m),x86_64)
-run bench: export OPENBLAS_CORETYPE := Haswell
-run bench: export NPY_DISABLE_CPU_FEATURES := X86_V4 AVX512_ICL AVX512_SPR
-endif
-
-.PHONY: help run test test-all check bench pins clean
+.PHONY: help run lab test test-all check bench pins clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(INSTALLED)  ## Run the whole pipeline on data_samples/ and replay a held-out batch
 	$(BIN)/python -m pipelines.run
+
+lab: $(INSTALLED)  ## Open the notebooks in Jupyter
+	$(BIN)/jupyter lab notebooks
 
 test: check  ## Run the checks and the tests, except those marked slow
 	$(BIN)/python -m pytest -n 2 --dist loadfile -rs -m "not slow"

@@ -75,7 +75,8 @@ def calibration(rng: np.random.Generator) -> list[Row]:
     mean_x, mean_y = x.mean(axis=0), float(y.mean())
 
     def ours() -> Array:
-        return pls.fit(pls.moments(x, y, mean_x, mean_y), 10).coefficients[-1]
+        coefficients: Array = pls.fit(pls.moments(x, y, mean_x, mean_y), 10).coefficients[-1]
+        return coefficients
 
     def sklearn() -> Array:
         coefficients: Array = PLSRegression(10, scale=False).fit(x, y).coef_.ravel()

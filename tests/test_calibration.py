@@ -348,3 +348,13 @@ def test_a_damaged_calibration_is_an_input_error(
         path.write_bytes(data[: len(data) // 2] if damage == "half" else b"")
     with pytest.raises(InputError, match="expected a calibration"):
         Calibration.load(tmp_path / "calibration")
+
+
+def test_a_method_with_two_ranges_treats_into_a_store_and_calibrates_the_same(tmp_path: Path) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["spectra"]["ranges"] = [[960.0, 1200.0], [1350.0, 1640.0]]
+    document["calibration"]["max_components"] = 4
+    two, raw = Method.from_document(document), spectra(p=121)
+    write_store(treat(two, raw), tmp_path / "treated.zarr")
+    from_store = calibrate(two, open_store(tmp_path / "treated.zarr"))
+    np.testing.assert_array_equal(from_store.model.coefficients, calibrate(two, raw).model.coefficients)

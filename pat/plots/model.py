@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from pat.calibration import Calibration
 from pat.core.types import Array, IntArray
-from pat.plots.style import BLUE, CYCLE, GREY, HALF, INK, ORANGE, RED, SOFT, WIDTH, marks, note, panels, styled
+from pat.plots.style import BLUE, CYCLE, GREY, HALF, INK, ORANGE, RED, SOFT, WIDTH, broken, marks, note, panels, styled
 from pat.validation.figures import batch_means
 from pat.validation.run import Validation
 
@@ -62,6 +62,7 @@ def spectra(calibration: Calibration, raw: xr.Dataset, treated: xr.Dataset) -> F
 
 
 def _lines(ax: Axes, axis: Array, x: Array, colours: Any) -> None:
+    axis, x = broken(axis, x)
     segments = np.stack([np.broadcast_to(axis, x.shape), x], axis=-1)
     ax.add_collection(LineCollection(list(segments), colors=colours, linewidths=0.7, alpha=0.8, rasterized=True))
     ax.autoscale_view()
@@ -179,10 +180,10 @@ def regression_vector(calibration: Calibration, pure: pd.DataFrame | None = None
     model, analyte = calibration.model, calibration.method.analyte
     axis = calibration.method.treatment(calibration.wavelength).wavelength
     figure, axes = panels(WIDTH, 3.0 if pure is None else 4.8, 1 if pure is None else 2, 1, sharex=True)
-    vector = model.coefficients[-1]
+    shown, vector = broken(axis, model.coefficients[-1])
     axes[0].axhline(0.0, color=GREY, linewidth=0.8)
-    axes[0].plot(axis, vector, color=BLUE)
-    axes[0].fill_between(axis, vector, 0.0, color=BLUE, alpha=0.12, linewidth=0)
+    axes[0].plot(shown, vector, color=BLUE)
+    axes[0].fill_between(shown, vector, 0.0, color=BLUE, alpha=0.12, linewidth=0)
     axes[0].set_ylabel(f"Coefficient\n({analyte.units} per unit of\ntreated absorbance)")
     bands = "" if pure is None else ", over the bands of the pure components"
     axes[0].set_title(f"Regression vector for {analyte.name}, {model.n_components} components{bands}")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -100,6 +101,13 @@ def panels(width: float, height: float, rows: int = 1, columns: int = 1, **grid:
 def beside(ax: Axes, **how: Any) -> None:
     """Put the legend to the right of its panel, where it covers nothing."""
     ax.legend(loc="upper left", bbox_to_anchor=(1.005, 1.03), handlelength=1.6, borderaxespad=0.2, **how)
+
+
+def broken(axis: Array, values: Array) -> tuple[Array, Array]:
+    """Put NaN where an axis (p,) has a gap, and in values (..., p), so that no line is drawn across it."""
+    step = np.diff(axis)
+    gaps = np.flatnonzero(step > 1.5 * np.median(step)) + 1
+    return np.insert(axis, gaps, np.nan), np.insert(values, gaps, np.nan, axis=-1)
 
 
 def marks(ax: Axes, x: Array, y: Array, marker: str, colour: str, size: float, **how: Any) -> None:

@@ -176,8 +176,8 @@ def claim_sentences(homogeneity: HomogeneityModel) -> list[str]:
         f"No blend is called uniform while the mean of its predictions is more than "
         f"{claim['max_mean_deviation_percent']:g} % off target.",
         f"Pockets of unmixed powder that {percent(claim['smallest_pocket_share'])} of the readings or more see, each "
-        f"off by more than {homogeneity.rule.pocket_sd:g} standard deviations of a blend at the limit, keep a blend from "
-        "being called uniform, but for the same chance.",
+        f"off by more than {homogeneity.rule.pocket_sd:g} standard deviations of a blend at the limit, keep a blend "
+        "from being called uniform, but for the same chance.",
         f"The chance holds up to an autocorrelation of {number(claim['autocorrelation_upper'], '.2f')} from one "
         f"revolution to the next; accepted batches showed {number(claim['autocorrelation'], '.2f')}, and this is its "
         f"upper 95 % limit. Simulated at the limit, the chance is {', '.join(risks)}.",

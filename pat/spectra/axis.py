@@ -18,13 +18,15 @@ _LARGEST_STEP = 1.75
 _NEIGHBOURS = 5
 
 
-def check_axis(wavelength: Array) -> None:
+def check_axis(wavelength: Array, *, gaps: bool = False) -> None:
     """Refuse an axis that is not in nm, does not increase, or has a gap.
 
     Parameters
     ----------
     wavelength : ndarray of shape (n_wavelengths,)
         At least two, nm.
+    gaps : bool, default=False
+        Whether the axis may have gaps.
 
     Raises
     ------
@@ -40,8 +42,9 @@ def check_axis(wavelength: Array) -> None:
     hint = "; the whole axis falls: turn it round" if np.all(steps < 0.0) else ""
     _refuse(falls, wavelength, "more than in the column before (strictly increasing nm)", hint)
     _refuse_wavenumbers(wavelength)
-    gaps = np.concatenate([[False], steps > _LARGEST_STEP * _usual_steps(steps)])
-    _refuse(gaps, wavelength, "an axis without gaps", "; the step before it is far larger than its neighbours")
+    if not gaps:
+        wide = np.concatenate([[False], steps > _LARGEST_STEP * _usual_steps(steps)])
+        _refuse(wide, wavelength, "an axis without gaps", "; the step before it is far larger than its neighbours")
 
 
 def _refuse(bad: BoolArray, wavelength: Array, expected: str, hint: str = "") -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from pat import compute
-from pat.artefact import Arrays, pack
+from pat.artefact import Arrays, pack, unpack
 from pat.assembly import assemble
 from pat.calibration import Calibration, treat
 from pat.core import diagnostics
@@ -76,8 +76,7 @@ class Validation:
         folder = Path(folder)
         try:
             document = json.loads((folder / _DOCUMENT).read_bytes())
-            with np.load(folder / _PREDICTIONS, allow_pickle=False) as archive:
-                predictions = {name: archive[name] for name in archive.files}
+            predictions = unpack((folder / _PREDICTIONS).read_bytes())
             return cls(document, predictions, load_profiles(folder / _PROFILES))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{folder}: expected a validation, got {error!r}") from error
