@@ -17,14 +17,13 @@ from pat.plots.panels import (
     evidence_panel,
     known,
     label_endpoints,
-    plain_log,
     rules_of,
     spread_panel,
     state_band,
     state_panel,
     turns,
 )
-from pat.plots.style import BLUE, GREY, RED, STATE_COLOURS, WIDTH, beside, in_words, panels, styled
+from pat.plots.style import BLUE, GREY, RED, STATE_COLOURS, WIDTH, beside, in_words, panels, plain_log, styled
 from pat.profiles import Profile
 
 # Cells side by side in the overview.
@@ -165,7 +164,8 @@ def mbsd_profile(profile: Profile, limit: float | None = None) -> Figure:
     ax.plot(turns(profile), profile.numbers("mbsd"), color=BLUE, label="MBSD")
     if limit is not None:
         ax.axhline(limit, color=RED, linestyle="--", linewidth=1.2, label=f"limit {limit:.2g}")
-    plain_log(ax)
+    ax.set_yscale("log")
+    plain_log(ax.yaxis)
     ax.set(xlim=(0, turns(profile)[-1] + 1), ylabel="MBSD (treated\nabsorbance)")
     beside(ax)
     state_panel(strip, profile)

@@ -15,7 +15,23 @@ from matplotlib.figure import Figure
 
 from pat.calibration import Calibration
 from pat.core.types import Array, IntArray
-from pat.plots.style import BLUE, CYCLE, GREY, HALF, INK, ORANGE, RED, SOFT, WIDTH, broken, marks, note, panels, styled
+from pat.plots.style import (
+    BLUE,
+    CYCLE,
+    GREY,
+    HALF,
+    INK,
+    ORANGE,
+    RED,
+    SOFT,
+    WIDTH,
+    broken,
+    marks,
+    note,
+    panels,
+    plain_log,
+    styled,
+)
 from pat.validation.figures import batch_means
 from pat.validation.run import Validation
 
@@ -149,6 +165,8 @@ def scope(calibration: Calibration, validation: Validation) -> Figure:
     ax.axvline(calibration.t2_limit, color=INK, linestyle="--", linewidth=1)
     ax.axhline(calibration.q_limit, color=INK, linestyle="--", linewidth=1)
     ax.set(xscale="log", yscale="log", xlabel="Hotelling's T2", ylabel="Q residuals (treated absorbance, squared)")
+    for axis in (ax.xaxis, ax.yaxis):
+        plain_log(axis)
     _frame_limits(ax, calibration, np.concatenate([cv.t2, t2]), np.concatenate([cv.q, q]))
     ax.legend(loc="lower left", handletextpad=0.4)
     ax.set_title(f"{inside.sum()} of {inside.size} validation spectra lie in scope")
@@ -157,9 +175,10 @@ def scope(calibration: Calibration, validation: Validation) -> Figure:
 
 def _frame_limits(ax: Axes, calibration: Calibration, t2: Array, q: Array) -> None:
     """Give both limits air above and a label, and the legend air below."""
-    low_t2, low_q = float(np.quantile(t2, 0.002)), float(np.quantile(q, 0.002))
+    # A spectrum very near the centre may lie to the left of the panel, where nothing is at stake.
+    low_t2, low_q = max(float(t2.min()), float(np.median(t2)) / 1e3), float(q.min())
     ax.set_xlim(low_t2 / 1.3, max(calibration.t2_limit, float(t2.max())) * 2.0)
-    ax.set_ylim(low_q / 3.0, max(calibration.q_limit, float(q.max())) * 1.8)
+    ax.set_ylim(low_q / 2.5, max(calibration.q_limit, float(q.max())) * 1.8)
     level = f"{100.0 * calibration.method.calibration.scope_confidence:g} % limit"
     ax.text(0.01, calibration.q_limit * 1.05, f"Q {level}", transform=ax.get_yaxis_transform(), va="bottom", fontsize=8)
     ax.text(calibration.t2_limit * 1.06, 0.02, f"T2 {level}", transform=ax.get_xaxis_transform(), rotation=90,

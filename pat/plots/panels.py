@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from pat.core.endpoint import GOOD, State
 from pat.core.types import Array, BoolArray
 from pat.errors import InputError
 from pat.method import HomogeneityRules, Method
-from pat.plots.style import BLUE, GREEN, GREY, INK, LIGHT, RED, SKY, STATE_COLOURS, in_words
+from pat.plots.style import BLUE, GREEN, GREY, INK, LIGHT, RED, SKY, STATE_COLOURS, in_words, plain_log
 from pat.profiles import Profile
 
 _DARK_STATES = {State.UNIFORM, State.OVERMIXED, State.SENSOR_FAULT, State.TIMEOUT}
@@ -94,16 +93,9 @@ def spread_panel(ax: Axes, profile: Profile, rules: HomogeneityRules) -> None:
     ax.plot(turn, upper, color=SKY, linewidth=1.0, label="its upper bound")
     if known(profile):
         ax.plot(turn, profile.numbers("true_rsd"), color=INK, linestyle="--", linewidth=1.1, label="true RSD")
-    plain_log(ax)
-    ax.set_ylim(_RSD_RANGE[0] * limit, _RSD_RANGE[1] * limit)
-
-
-def plain_log(ax: Axes) -> None:
-    """Make the y axis logarithmic, with plain numbers at 1, 2 and 5."""
     ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    plain_log(ax.yaxis)
+    ax.set_ylim(_RSD_RANGE[0] * limit, _RSD_RANGE[1] * limit)
 
 
 def evidence_panel(ax: Axes, profile: Profile) -> None:

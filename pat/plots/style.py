@@ -15,7 +15,9 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from pat.core.endpoint import State
 from pat.core.types import Array
@@ -101,6 +103,13 @@ def panels(width: float, height: float, rows: int = 1, columns: int = 1, **grid:
 def beside(ax: Axes, **how: Any) -> None:
     """Put the legend to the right of its panel, where it covers nothing."""
     ax.legend(loc="upper left", bbox_to_anchor=(1.005, 1.03), handlelength=1.6, borderaxespad=0.2, **how)
+
+
+def plain_log(axis: Axis) -> None:
+    """Give a logarithmic axis plain numbers at 1, 2 and 5 of every decade."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def broken(axis: Array, values: Array) -> tuple[Array, Array]:

@@ -72,9 +72,7 @@ def campaign(seed: int = SEED) -> dict[str, list[Batch]]:
             *_blends(seed, "B", "blend_validation", 5000, "2026-06-01", _VALIDATION_BLENDS),
             *_blends(seed, "H", "held_out", 6000, "2026-07-01", [("good", 180, None)]),
         ],
-        "new_references": list(
-            _design(seed, "N", "calibration", 7000, "2026-09-07", np.linspace(7.5, 12.5, 9), 3, 8)
-        ),
+        "new_references": list(_design(seed, "N", "calibration", 7000, "2026-09-07", np.linspace(7.5, 12.5, 9), 3, 8)),
     }
 
 

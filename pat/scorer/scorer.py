@@ -1,0 +1,162 @@
+"""Scorer: a verified artefact, ready to predict spectra and to follow batches."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pat import artefact
+from pat.artefact import Content
+from pat.core.evidence import Rule
+from pat.core.types import Array
+from pat.errors import ArtefactError, InputError
+from pat.scorer.blend import Blend, batch_of
+from pat.scorer.predictor import Prediction, Predictor
+
+# Another CPU kernel moves the last digits; a model that answers further off is another model.
+_KNOWN_ANSWER_TOLERANCE = 1e-9
+
+
+class Scorer:
+    """A method as the line uses it.
+
+    Parameters
+    ----------
+    content : Content
+        Content of an artefact; `Scorer.load` reads and verifies one.
+    unreleased : bool, default True
+        Mark every reading as not released.
+
+    Attributes
+    ----------
+    digest : str
+        Content digest.
+    document : dict
+        The artefact's document: method, limits, rule, claim.
+    wavelength : ndarray of shape (p,)
+        Axis (nm) that spectra must come on.
+
+    Raises
+    ------
+    ArtefactError
+        If the content does not hold together.
+    """
+
+    def __init__(self, content: Content, *, unreleased: bool = True) -> None:
+        self.digest = content.digest
+        self.document = content.document
+        self.unreleased = unreleased
+        self._predictor = Predictor(content)
+        self.wavelength = self._predictor.wavelength
+        try:
+            self.rule = Rule.from_dict(content.document["rule"]) if content.document["rule"] else None
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtefactError(f"the artefact's content does not hold together: {error!r}") from error
+
+    @classmethod
+    def load(cls, path: str | Path, *, allow_unreleased: bool = False) -> Scorer:
+        """Read and verify an artefact, and prove that it still gives its known answers.
+
+        Parameters
+        ----------
+        path : path
+            The artefact's folder.
+        allow_unreleased : bool, default False
+            Accept an artefact that nobody has released, to explore; every reading then says so.
+
+        Raises
+        ------
+        ArtefactError
+            If it is damaged, altered, not released, or computes other numbers here than in the laboratory.
+        """
+        found = artefact.read(path)
+        if not allow_unreleased:
+            raise ArtefactError(
+                f"{path} has not been released; to explore with it, pass allow_unreleased=True (on the command "
+                "line --allow-unreleased): every reading will carry that"
+            )
+        if found.validation.get("passed") is not True:
+            raise ArtefactError(f"{path}: its validation did not pass")
+        scorer = cls(found.content, unreleased=True)
+        scorer._prove(path, found.known_answers)
+        return scorer
+
+    def _prove(self, path: str | Path, known: artefact.Arrays) -> None:
+        try:
+            got = self.predict(known["absorbance"])
+        except ValueError as error:  # spectra of another axis, or arrays of the model that do not fit together
+            raise ArtefactError(f"{path}: known answers cannot be computed: {error}") from error
+        if not got.value.size:
+            raise ArtefactError(f"{path}: at least 1 known answer is needed, got 0")
+        for name in ("value", "hotelling_t2", "q_residuals"):
+            off = _relative_error(getattr(got, name), known[name])
+            if not off <= _KNOWN_ANSWER_TOLERANCE:
+                raise ArtefactError(
+                    f"{path}: known answers for {name} must come out within {_KNOWN_ANSWER_TOLERANCE:g} relative, "
+                    f"got {off:.3g}"
+                )
+
+    def predict(self, absorbance: Any) -> Prediction:
+        """Predict the content of spectra, each for itself.
+
+        Parameters
+        ----------
+        absorbance : array_like of shape (n, p) or (p,)
+            Raw spectra (AU) on the native axis.
+
+        Returns
+        -------
+        Prediction
+            Arrays of shape (n,); n is 1 for a single spectrum.
+
+        Raises
+        ------
+        InputError
+            If the spectra do not have p wavelengths.
+        """
+        return self._predictor.predict(absorbance)
+
+    def require_rule(self) -> Rule:
+        """Return the end-point rule.
+
+        Raises
+        ------
+        InputError
+            If the method has none.
+        """
+        if self.rule is None:
+            raise InputError("this artefact has no homogeneity rule: it predicts, but follows no blend")
+        return self.rule
+
+    def start(self, batch: str) -> Blend:
+        """Begin to follow a batch.
+
+        Raises
+        ------
+        InputError
+            If the method has no homogeneity rule, or the batch no name.
+        """
+        return Blend(self._predictor, self.require_rule(), batch, artefact=self.digest, unreleased=self.unreleased)
+
+    def resume(self, state: dict[str, Any]) -> Blend:
+        """Carry on with a batch from `Blend.snapshot`, bit for bit.
+
+        Raises
+        ------
+        InputError
+            If the snapshot is incomplete, altered, or of another artefact.
+        """
+        blend = self.start(batch_of(state, self.digest))
+        blend.restore(state)
+        return blend
+
+
+def _relative_error(found: Array, expected: Array) -> float:
+    """Largest relative error; infinite where the two cannot be compared."""
+    if expected.shape != found.shape or expected.dtype.kind != "f":
+        return math.inf
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.max(np.abs(found - expected) / np.abs(expected)))
