@@ -1,4 +1,4 @@
-"""The pipeline as DVC runs it: complete dependencies, one run that repeats to the byte, and a second that does nothing."""
+"""The pipeline as DVC runs it: complete dependencies, a run that repeats to the byte, a second that does nothing."""
 
 from __future__ import annotations
 
