@@ -1,9 +1,12 @@
 """The line's import: load an artefact, score spectra, follow a batch while it is being mixed (numpy alone).
 
->>> from pat.scorer import Scorer                                             # doctest: +SKIP
->>> scorer = Scorer.load("models/demo/artefact", allow_unreleased=True)       # doctest: +SKIP
->>> blend = scorer.start("B-0042")                                            # doctest: +SKIP
->>> reading = blend.update(absorbance, revolution=17)                         # doctest: +SKIP
+::
+
+    from pat.scorer import Scorer
+
+    scorer = Scorer.load("models/demo/artefact", allow_unreleased=True)
+    blend = scorer.start("B-0042")
+    reading = blend.update(absorbance, revolution=17)
 """
 
 from pat.core.endpoint import State, Status, Verdict, Verdicts
