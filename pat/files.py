@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -78,6 +78,9 @@ def _exchange(a: Path, b: Path) -> bool:
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
     """Hold the writers' lock of a file or folder; a second writer waits."""
+    # Imported here, because a line may read artefacts on a system that has no such lock.
+    import fcntl
+
     target.parent.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(os.fsencode(target.resolve())).hexdigest()[:24]
     lock = Path(tempfile.gettempdir()) / f"pat-{os.getuid()}-{name}.lock"
@@ -90,9 +93,12 @@ def locked(target: Path) -> Iterator[None]:
 def replaced_folder(target: Path) -> Iterator[Path]:
     """Give an empty folder beside `target` to fill; it takes the target's place when the block ends well.
 
-    If the block raises, or the process dies, `target` is what it was.
+    If the block raises, or the process dies, `target` is what it was. What a writer that died has left beside it is
+    removed by the next one.
     """
     with locked(target):
+        for left in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+            shutil.rmtree(left, ignore_errors=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
         try:
             yield fresh

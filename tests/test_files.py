@@ -218,3 +218,14 @@ while True:
         child.wait()
         child.stdout.close()
         assert path.read_bytes() in (b"a" * 300_000, b"b" * 300_000)
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    left, other = tmp_path / ".store.abc.part", tmp_path / ".store2.abc.part"
+    for folder in (left, other):
+        folder.mkdir()
+        (folder / "half").write_text("x")
+    with files.replaced_folder(tmp_path / "store") as fresh:
+        (fresh / "whole").write_text("x")
+    assert not left.exists()
+    assert other.exists()

@@ -86,23 +86,7 @@ class Predictor:
         return np.asarray((t2 <= self._t2_limit) & (q <= self.q_limit))
 
     def predict(self, absorbance: Any) -> Prediction:
-        """Predict the content of spectra, each for itself.
-
-        Parameters
-        ----------
-        absorbance : array_like of shape (n, p) or (p,)
-            Raw spectra (AU) on the native axis.
-
-        Returns
-        -------
-        Prediction
-            Arrays of shape (n,); n is 1 for a single spectrum.
-
-        Raises
-        ------
-        InputError
-            If the spectra do not have p wavelengths.
-        """
+        """Predict spectra of shape (n, p) or (p,); see `pat.scorer.Scorer.predict`."""
         try:
             x = np.atleast_2d(np.asarray(absorbance, dtype=np.float64))
         except (TypeError, ValueError) as error:

@@ -21,6 +21,7 @@ from pat.spectra.contract import check, check_metadata
 
 # Rows of a chunk are decided by the number of wavelengths alone: equal content gives equal files.
 _CHUNK_BYTES = 2**20
+_CHUNKS_AT_A_TIME = 64
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, zarr.errors.BaseZarrError)
 
@@ -170,14 +171,27 @@ def _write(ds: xr.Dataset, folder: Path) -> str:
     plain["absorbance"] = ds["absorbance"].variable.chunk(spectrum=rows, wavelength=-1)
     plain = plain.drop_encoding()
     source = plain.attrs.pop("sha256", None)
+    encoding = _encoding(plain, rows)
     plain.to_zarr(
-        folder, mode="w", zarr_format=3, consolidated=False, encoding=_encoding(plain, rows), write_empty_chunks=True
+        folder, mode="w", compute=False, zarr_format=3, consolidated=False, encoding=encoding, write_empty_chunks=True
     )
+    _fill(plain["absorbance"].variable, folder, rows)
     # Absorbance is computed by the write and then read back: what is checked and hashed is what lies on the disk.
     digest = content_sha256(check(_open(folder)))
     lineage = {} if source in (None, digest) else {"derived_from": source}
     zarr.open_group(folder, mode="r+").attrs.update(lineage | {"sha256": digest})
     return digest
+
+
+def _fill(absorbance: xr.Variable, folder: Path, rows: int) -> None:
+    """Compute absorbance some chunks at a time, and write them from this thread.
+
+    Were Dask to write too, tasks that still run when another one fails would write into a folder that is being removed.
+    """
+    array = zarr.open_array(folder / "absorbance", mode="r+")
+    for start in range(0, absorbance.shape[0], rows * _CHUNKS_AT_A_TIME):
+        block = slice(start, start + rows * _CHUNKS_AT_A_TIME)
+        array[block] = absorbance[block].values
 
 
 def _encoding(ds: xr.Dataset, rows: int) -> dict[str, dict[str, Any]]:

@@ -119,6 +119,14 @@ def test_runs_are_kept_apart_by_instrument_and_may_be_interleaved():
     small_spectra((8,), time=time, revolution=np.repeat(np.arange(4.0), 2), instrument=["NIR-1", "NIR-2"] * 4)
 
 
+def test_order_is_checked_within_interleaved_batches():
+    # B1 B2 B1 B2: no neighbouring rows are of one batch, and row 3 repeats the revolution of row 1.
+    ds = small_spectra((2, 2)).isel(spectrum=[0, 2, 1, 3])
+    check(ds)
+    with pytest.raises(SpectraError, match="`revolution` row 3: expected a value above 1.0, that of row 1"):
+        check(changed("revolution", 3, 1.0)(ds))
+
+
 def test_one_wild_spectrum_is_not_taken_for_percent():
     absorbance = small_spectra().absorbance.values.copy()
     absorbance[3] = 1e6

@@ -34,6 +34,7 @@ def test_selected_batches_keep_the_order_of_the_dataset():
 def test_batches_may_be_interleaved():
     ds = small_spectra().isel(spectrum=[0, 5, 1, 6, 2, 7, 3, 8, 4, 9, 10, 11])
     assert select_batches(ds, ["B2"])["revolution"].values.tolist() == [1.0, 2.0, 3.0]
+    assert select_batches(ds, ["B2", "B1"])["batch"].values.tolist() == ["B1", "B2"] * 3 + ["B1"] * 2
 
 
 def test_split_gives_the_batches_in_the_order_asked_for():

@@ -103,6 +103,15 @@ def test_equal_content_gives_equal_files(tmp_path):
     assert files(tmp_path / "a.zarr") == files(tmp_path / "b.zarr")
 
 
+def test_what_another_file_format_asked_for_does_not_shape_the_store(tmp_path):
+    ds = small_spectra()
+    write_store(ds, tmp_path / "a.zarr")
+    ds["absorbance"].encoding = {"dtype": "int16", "scale_factor": 0.001}  # as netCDF packs numbers
+    ds["time"].encoding = {"units": "days since 2000-01-01"}
+    write_store(ds, tmp_path / "b.zarr")
+    assert files(tmp_path / "a.zarr") == files(tmp_path / "b.zarr")
+
+
 # --- the hash
 
 
@@ -229,6 +238,22 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, existing):
         write_store(derive(ds, lazy), path, replace=True)
     assert files(tmp_path) == before
     assert len(list(tmp_path.iterdir())) == int(existing)
+
+
+def test_tasks_that_outlive_a_failed_write_leave_nothing(tmp_path):
+    # Other threads compute on when a task fails; were they to write as well, the removed folder would come back.
+    ds = small_spectra((300,) * 8, 400)
+    ds["absorbance"][2000, 0] = 0.5
+
+    def step(x):
+        time.sleep(0.0 if np.any(x == 0.5) else 0.1)
+        return fails_at_the_end(x)
+
+    lazy = apply_rows(step, ds["absorbance"].chunk(spectrum=327), ds["wavelength"])
+    with dask.config.set(num_workers=8), pytest.raises(RuntimeError, match="disk on fire"):
+        write_store(derive(ds, lazy), tmp_path / "treated.zarr")
+    time.sleep(0.5)  # until the last of them has ended
+    assert list(tmp_path.iterdir()) == []
 
 
 CHILD = """
