@@ -6,7 +6,7 @@ import numpy as np
 
 from pat.core import pls
 from pat.core.pls import PLSModel
-from pat.core.types import Array
+from pat.core.types import Array, BoolArray
 
 
 def hotelling_t2(scores: Array, score_variance: Array) -> Array:
@@ -57,3 +57,27 @@ def evaluate(model: PLSModel, treated: Array) -> tuple[Array, Array, Array]:
     t = pls.scores(model, treated)
     q = q_residuals(treated - model.x_mean, t, model.loadings)
     return pls.predict(model, treated), hotelling_t2(t, model.score_variance), q
+
+
+def in_scope(
+    value: Array, t2: Array, q: Array, content: tuple[float, float], t2_limit: float, q_limit: float
+) -> BoolArray:
+    """Whether spectra are what the model knows, and their content what it is validated for.
+
+    Parameters
+    ----------
+    value, t2, q : ndarray of shape (n,)
+        As `evaluate` returns them.
+    content : (float, float)
+        Lowest and highest content that the method is validated for (analyte units); beyond it a prediction is an
+        extrapolation.
+    t2_limit, q_limit : float
+        Largest Hotelling's T2 and Q residuals.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        False where anything is NaN.
+    """
+    low, high = content
+    return np.asarray((value >= low) & (value <= high) & (t2 <= t2_limit) & (q <= q_limit))

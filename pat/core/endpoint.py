@@ -73,7 +73,7 @@ class Verdicts:
     spectral : Verdict
         MBSD is not above that of accepted batches.
     in_scope : Verdict
-        A whole block of spectra lies inside the limits of T2 and Q.
+        A whole block of spectra lies inside the limits of T2 and Q, with contents in the validated range.
     """
 
     steady: Verdict = Verdict.NO_DECISION

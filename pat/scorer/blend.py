@@ -109,7 +109,7 @@ class Blend:
         self._values.push(value)
         if np.abs(x).max() >= self._predictor.saturation:
             status = Status.SATURATED
-        elif not self._predictor.within(t2, q)[0]:
+        elif not self._predictor.within(value, t2, q)[0]:
             status = Status.OUT_OF_SCOPE
         else:
             status = Status.OK if len(self._treated) >= self._rule.block_size else Status.WARM_UP

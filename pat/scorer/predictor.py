@@ -26,7 +26,8 @@ class Prediction:
     hotelling_t2, q_residuals : ndarray of shape (n,)
         Distance inside and outside the model.
     in_scope : ndarray of bool, shape (n,)
-        Finite, below saturation, and inside the limits of T2 and Q. A value out of scope is not a result.
+        Finite, below saturation, inside the limits of T2 and Q, and a content that the method is validated for. A
+        value out of scope is not a result.
     """
 
     value: Array
@@ -69,6 +70,7 @@ class Predictor:
             saturation = document["saturation"]
             self.saturation = math.inf if saturation is None else float(saturation)
             self._t2_limit = float(document["limits"]["hotelling_t2"])
+            self._low, self._high = float(document["analyte"]["low"]), float(document["analyte"]["high"])
             self._model = content.model()
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ArtefactError(f"the artefact's content does not hold together: {error!r}") from error
@@ -81,9 +83,9 @@ class Predictor:
         """Return content, T2 and Q (n,) of treated spectra (n, p_treated)."""
         return diagnostics.evaluate(self._model, treated)
 
-    def within(self, t2: Array, q: Array) -> BoolArray:
-        """Whether T2 and Q lie inside their limits; what could not be computed (NaN) does not."""
-        return np.asarray((t2 <= self._t2_limit) & (q <= self.q_limit))
+    def within(self, value: Array, t2: Array, q: Array) -> BoolArray:
+        """Whether spectra are in scope; what could not be computed (NaN) is not."""
+        return diagnostics.in_scope(value, t2, q, (self._low, self._high), self._t2_limit, self.q_limit)
 
     def predict(self, absorbance: Any) -> Prediction:
         """Predict spectra of shape (n, p) or (p,); see `pat.scorer.Scorer.predict`."""
@@ -102,4 +104,4 @@ class Predictor:
                 out[:, finite] = self.evaluate(self.treat(x[finite]))
         value, t2, q = out
         below = np.where(finite, np.abs(x).max(axis=1), np.inf) < self.saturation
-        return Prediction(value, t2, q, below & self.within(t2, q))
+        return Prediction(value, t2, q, below & self.within(value, t2, q))

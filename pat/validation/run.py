@@ -118,7 +118,9 @@ def predict_batches(
         "predicted": value,
         "hotelling_t2": t2,
         "q_residuals": q,
-        "in_scope": (t2 <= calibration.t2_limit) & (q <= calibration.q_limit),
+        "in_scope": diagnostics.in_scope(
+            value, t2, q, (method.analyte.low, method.analyte.high), calibration.t2_limit, calibration.q_limit
+        ),
     }
 
 

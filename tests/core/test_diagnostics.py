@@ -78,3 +78,12 @@ def test_what_the_model_cannot_see_goes_to_q_alone():
     np.testing.assert_allclose(after[1], before[1], rtol=1e-8)
     residual = (x[:4] - model.x_mean) - pls.scores(model, x[:4]) @ model.loadings.T
     np.testing.assert_allclose(after[2], ((residual + unseen) ** 2).sum(axis=1), rtol=1e-10)
+
+
+def test_scope_is_inside_every_limit_and_nan_is_outside() -> None:
+    nan = np.nan
+    value = np.array([10.0, 6.9, 7.0, 13.0, 13.1, 10.0, 10.0, nan, 10.0, 10.0])
+    t2 = np.array([5.0, 5.0, 5.0, 20.0, 5.0, 20.1, 5.0, 5.0, nan, 5.0])
+    q = np.array([1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 2.1, 1.0, 1.0, nan])
+    found = diagnostics.in_scope(value, t2, q, (7.0, 13.0), 20.0, 2.0)
+    np.testing.assert_array_equal(found, [True, False, True, True, False, False, False, False, False, False])
