@@ -45,6 +45,7 @@ CONVENTIONS = {
     "pls": "PLS1, spectra and reference centred, not scaled",
     "hotelling_t2": "score variances over n - 1",
     "q_residuals": "sum of squared residuals of the treated, centred spectrum",
+    "scope": "T2 and Q at or below their limits, and a content from low to high",
     "block_sd": "sample standard deviation (n - 1)",
     "time": "UTC; process time in revolutions",
 }
