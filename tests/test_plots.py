@@ -208,3 +208,12 @@ def test_svg_is_one_element_with_names_of_its_own(made: Validated) -> None:
     # The spectra are pixels: as outlines they would make up most of a report.
     assert len(inside) < len(links)
     assert "metadata" not in text
+
+
+def test_a_profile_without_readings_beyond_its_window_keeps_its_panels(made: Validated) -> None:
+    # An empty, unclipped line once reached to the figure's corner and pushed the panels together.
+    profile = made.validation.profiles[0]
+    held = profile.columns | {"value": [10.0] * len(profile.columns["value"])}
+    figure = plots.blend_profile(replace(profile, columns=held), made.method)
+    plots.to_svg(figure, "a")
+    assert figure.axes[0].get_position().height > 0.2

@@ -75,9 +75,11 @@ def _predictions(
     low, high = window
     how: dict[str, Any] = {"color": GREY, "linestyle": "none", "clip_on": False}
     inside = (value >= low) & (value <= high)
-    ax.plot(turn[good & inside], value[good & inside], ".", markersize=size, label="prediction", **how)
-    for beyond, edge, marker in ((good & (value < low), low, "v"), (good & (value > high), high, "^")):
-        ax.plot(turn[beyond], np.full(beyond.sum(), edge), marker, markersize=0.8 * size, alpha=0.6, **how)
+    if (good & inside).any():
+        ax.plot(turn[good & inside], value[good & inside], ".", markersize=size, label="prediction", **how)
+    for beyond, edge, marker in ((value < low, low, "v"), (value > high, high, "^")):
+        if beyond.any():  # a line without points, not clipped, would reach to the figure's corner
+            ax.plot(turn[beyond], np.full(beyond.sum(), edge), marker, markersize=0.8 * size, alpha=0.6, **how)
     bad = ~good & inside
     if bad.any():
         ax.plot(turn[bad], value[bad], "x", color=RED, markersize=size, alpha=0.8, label="not accepted")
