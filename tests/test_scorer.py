@@ -632,3 +632,11 @@ def test_reading_an_artefact_changes_nothing_in_it(demo_artefact):
     _started(Scorer.load(demo_artefact, allow_unreleased=True), 5)
     assert {path.name: path.read_bytes() for path in demo_artefact.iterdir()} == before
     assert artefact.read(demo_artefact).manifest["format"] == artefact.FORMAT
+
+
+def test_a_counter_that_jumps_by_more_than_a_run_does_not_end_the_batch(scorer: Scorer) -> None:
+    blend, spectra = scorer.start("jump"), simulated.spectra(np.full(6, 10.0), 8)
+    jump = scorer.require_rule().max_revolutions + 10
+    turns = [1, 2, 2 + jump, 3, 4, 5]
+    statuses = [blend.update(x, turn).status for x, turn in zip(spectra, turns, strict=True)]
+    assert statuses == [Status.WARM_UP, Status.WARM_UP, Status.OUT_OF_ORDER, *[Status.WARM_UP] * 3]

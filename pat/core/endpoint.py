@@ -297,8 +297,8 @@ class Endpoint:
             return State.OVERMIXED, self._alarm
         if self._last is not None and self._last > self._rule.max_revolutions:
             return State.TIMEOUT, f"no more than {self._rule.max_revolutions} revolutions are registered"
-        if self._held and verdicts.homogeneous is Verdict.PASS:
-            return State.UNIFORM, "every verdict passed" if verdicts.all_pass() else "no sign of de-mixing so far"
+        if self._held and verdicts.all_pass():
+            return State.UNIFORM, "every verdict passed"
         if status not in GOOD:
             return State.MIXING, f"reading {status.value}: the evidence starts again"
         if missing:

@@ -115,7 +115,7 @@ def merit(calibration: Calibration, validation: Validation) -> list[Row]:
         Row(
             "In scope",
             percent(found["in_scope_share"]),
-            "share of the validation spectra inside the limits of both T² and Q",
+            "share of the validation spectra inside the limits of T² and Q, and of the validated range",
         ),
     ]
 

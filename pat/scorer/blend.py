@@ -77,7 +77,8 @@ class Blend:
         self._index += 1
         last = self._endpoint.last_revolution
         turn = _revolution(revolution, last)
-        if turn is None or (last is not None and turn <= last):
+        # A counter that jumps by more than a run is a glitch: taken at its word, no later reading would be in order.
+        if turn is None or (last is not None and not last < turn <= last + self._rule.max_revolutions):
             measured = _Measured(Status.OUT_OF_ORDER)
             turn = last if turn is None and last is not None else (turn or 0)
         else:

@@ -323,11 +323,12 @@ def test_a_watch_that_is_half_way_to_its_alarm_takes_uniform_away_until_it_is_qu
     assert found[14].verdicts.homogeneous is Verdict.FAIL
 
 
-def test_the_state_says_when_uniform_rests_on_what_was_found_before():
-    found = follow([*good(9), Event(moving_f=1.5)])
-    assert found[-1].state is State.UNIFORM
-    assert found[-1].verdicts.steady is Verdict.FAIL
-    assert found[-1].reason == "no sign of de-mixing so far"
+def test_uniform_never_stands_beside_a_verdict_that_does_not_pass():
+    found = follow([*good(9), Event(moving_f=1.5), *good(1)])
+    assert [d.state for d in found[8:]] == [State.UNIFORM, State.MIXING, State.UNIFORM]
+    assert found[9].verdicts.steady is Verdict.FAIL
+    assert found[9].reason == "once uniform, now open: steady"
+    assert {d.endpoint for d in found[8:]} == {FIRST}
 
 
 # Faults
