@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -122,6 +123,31 @@ class Artefact:
     known_answers: Arrays
     validation: dict[str, Any]
     manifest: dict[str, Any]
+
+
+def largest_errors(found: object, answers: Arrays) -> dict[str, float]:
+    """Return the largest relative error of a prediction's numbers against the known answers, by name.
+
+    Parameters
+    ----------
+    found : Prediction
+        Has the numbers of `KNOWN_ANSWERS` as attributes.
+    answers : dict of str to ndarray
+        See `Artefact`.
+
+    Returns
+    -------
+    dict of str to float
+        Infinite where the two cannot be compared.
+    """
+    return {name: _relative_error(getattr(found, name), answers[name]) for name in KNOWN_ANSWERS[1:]}
+
+
+def _relative_error(found: Array, expected: NDArray[Any]) -> float:
+    if expected.shape != found.shape or expected.dtype.kind != "f":
+        return math.inf
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.max(np.abs(found - expected) / np.abs(expected)))
 
 
 def pack(arrays: Arrays) -> bytes:

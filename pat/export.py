@@ -12,13 +12,14 @@ import xarray as xr
 from pat import artefact
 from pat.artefact import Arrays, Content
 from pat.assembly import assemble
-from pat.calibration import Calibration, treat
+from pat.calibration import Calibration
 from pat.core import diagnostics
 from pat.errors import Refusal
 from pat.files import canonical_json
 from pat.homogeneity import HomogeneityModel
 from pat.method import Method
 from pat.scorer import Scorer
+from pat.treatment import treat
 from pat.validation.run import Validation
 
 # The scorer and the laboratory run the same arithmetic on the same machine: what differs is a mistake.
@@ -52,9 +53,7 @@ def require_parity(scorer: Scorer, answers: Arrays) -> None:
         If any number is off by more than 1e-10 relative.
     """
     got = scorer.predict(answers["absorbance"])
-    for name in ("value", "hotelling_t2", "q_residuals"):
-        expected, found = answers[name], getattr(got, name)
-        off = float(np.max(np.abs(found - expected) / np.abs(expected)))
+    for name, off in artefact.largest_errors(got, answers).items():
         if not off <= _PARITY:
             raise Refusal(f"parity not proven: the scorer's {name} is off by {off:.3g} relative, allowed {_PARITY:g}")
 

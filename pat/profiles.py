@@ -15,7 +15,7 @@ import xarray as xr
 from pat.errors import InputError
 from pat.files import readable_json, write_bytes
 from pat.scorer import Reading, Scorer
-from pat.validation.endpoints import EndpointCase
+from pat.validation.endpoints import EndpointCase, judge_endpoint
 
 NUMBERS = (
     "value",
@@ -77,6 +77,35 @@ def follow(scorer: Scorer, batch: str, run: xr.Dataset) -> Iterator[Reading]:
     revolutions = run["revolution"].values if "revolution" in run.coords else [None] * absorbance.shape[0]
     for x, turn in zip(absorbance, revolutions, strict=True):
         yield blend.update(x, None if turn is None or np.isnan(turn) else int(turn))
+
+
+def follow_and_judge(
+    scorer: Scorer, run: xr.Dataset, truth: pd.DataFrame, *, kind: str = "", tolerance: int = 5
+) -> tuple[Profile, EndpointCase]:
+    """Follow a recorded run of one batch, and judge its end-point against the truth.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    run : Dataset
+        Raw spectra of one batch in their order.
+    truth : DataFrame
+        Truth of that batch, and maybe of others: ``batch``, ``revolution``, ``state`` and the columns of `TRUTH`.
+    kind : str
+        What kind of run it was.
+    tolerance : int
+        Revolutions before the truth that still count as on time.
+
+    Raises
+    ------
+    InputError
+        If the batch has no truth, or not of every revolution.
+    """
+    name = str(run["batch"].values[0])
+    known = truth[truth["batch"] == name]
+    readings = list(follow(scorer, name, run))
+    case = judge_endpoint(readings, known, kind=kind, tolerance=tolerance)
+    return profile_of(readings, case, known), case
 
 
 def profile_of(

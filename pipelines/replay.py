@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pat.profiles import Profile, follow, profile_of, save_profiles
+from pat.profiles import Profile, follow_and_judge, save_profiles
 from pat.scorer import Scorer
 from pat.spectra import batches_with_role, open_store, select_batches
-from pat.validation.endpoints import judge_endpoint
 from pipelines.stage import main, parser
 
 
@@ -19,10 +18,8 @@ def run() -> None:
     raw, truth = open_store(given.raw), pd.read_csv(given.truth)
     profiles: list[Profile] = []
     for batch in batches_with_role(raw, "held_out"):
-        known = truth[truth["batch"] == batch]
-        readings = list(follow(scorer, batch, select_batches(raw, [batch])))
-        case = judge_endpoint(readings, known)
-        profiles.append(profile_of(readings, case, known))
+        profile, case = follow_and_judge(scorer, select_batches(raw, [batch]), truth)
+        profiles.append(profile)
         print(f"{batch}: end-point found {case.found_endpoint}, true {case.true_endpoint}")
     given.replay.mkdir(parents=True, exist_ok=True)
     save_profiles(given.replay / "profiles.json", profiles)

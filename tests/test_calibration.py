@@ -14,12 +14,13 @@ import xarray as xr
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import LeaveOneGroupOut
 
-from pat.calibration import Calibration, calibrate, choose_components, root_mean_square, treat
+from pat.calibration import Calibration, calibrate, choose_components, root_mean_square
 from pat.core import diagnostics
 from pat.core.types import Array
 from pat.errors import InputError, SpectraError
 from pat.method import Method
 from pat.spectra import batch_codes, build, open_store, write_store
+from pat.treatment import treat
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = Method.load(ROOT / "models" / "demo" / "method.yaml").document()

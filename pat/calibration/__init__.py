@@ -7,6 +7,5 @@ is then tested on, so whole batches are left out, and every limit comes from spe
 from pat.calibration.cross_validation import choose_components, root_mean_square
 from pat.calibration.fitting import calibrate
 from pat.calibration.model import Calibration, CrossValidation
-from pat.treatment import treat
 
-__all__ = ["Calibration", "CrossValidation", "calibrate", "choose_components", "root_mean_square", "treat"]
+__all__ = ["Calibration", "CrossValidation", "calibrate", "choose_components", "root_mean_square"]

@@ -46,10 +46,11 @@ def _homogeneity(folder: Path) -> HomogeneityModel | None:
 
 
 def _calibrate(args: argparse.Namespace) -> Outcome:
-    from pat.calibration import calibrate, treat
+    from pat.calibration import calibrate
     from pat.homogeneity import learn
     from pat.method import Method
     from pat.spectra import open_store
+    from pat.treatment import treat
 
     method = Method.load(args.method)
     treated = treat(method, open_store(args.data))
@@ -90,10 +91,11 @@ def _validate(args: argparse.Namespace) -> Outcome:
 
 def _page(args: argparse.Namespace) -> str:
     from pat.assembly import assemble
-    from pat.calibration import Calibration, treat
+    from pat.calibration import Calibration
     from pat.method import Method
     from pat.report import build
     from pat.spectra import open_store
+    from pat.treatment import treat
     from pat.validation.run import Validation
 
     method, calibration = Method.load(args.method), Calibration.load(args.out / _CALIBRATION)

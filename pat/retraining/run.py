@@ -20,20 +20,20 @@ from numpy.typing import NDArray
 from pat import artefact, compute, report, tracking
 from pat.artefact import Artefact
 from pat.assembly import assemble
-from pat.calibration import Calibration, calibrate, treat
+from pat.calibration import Calibration, calibrate
 from pat.core.types import Array
 from pat.errors import Refusal
 from pat.export import export
 from pat.files import readable_json, write_bytes
 from pat.homogeneity import HomogeneityModel, learn
 from pat.method import Method
-from pat.profiles import follow
+from pat.profiles import follow_and_judge
 from pat.retraining.champion import ARTEFACT, new_batches, source_of
 from pat.retraining.comparison import compare
 from pat.retraining.text import summary
 from pat.scorer import Scorer
 from pat.spectra import batches_with_role
-from pat.validation.endpoints import judge_endpoint
+from pat.treatment import treat
 from pat.validation.gate import require_independent
 from pat.validation.run import Validation, validate
 
@@ -297,9 +297,7 @@ def _endpoints(work: _Work, scorer: Scorer, batches: list[str]) -> list[dict[str
         return []
 
     def one(run: xr.Dataset) -> dict[str, Any]:
-        name = str(run["batch"].values[0])
-        readings = follow(scorer, name, run)
-        return judge_endpoint(readings, truth[truth["batch"] == name], tolerance=tolerance).to_dict()
+        return follow_and_judge(scorer, run, truth, tolerance=tolerance)[1].to_dict()
 
     return compute.map_batches(one, work.raw, batches, progress="following blends")
 

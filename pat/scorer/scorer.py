@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from pat import artefact
 from pat.artefact import Content
 from pat.core.evidence import Rule
-from pat.core.types import Array
 from pat.errors import ArtefactError, InputError
 from pat.scorer.blend import Blend, batch_of
 from pat.scorer.predictor import Prediction, Predictor
@@ -91,8 +87,7 @@ class Scorer:
             raise ArtefactError(f"{path}: known answers cannot be computed: {error}") from error
         if not got.value.size:
             raise ArtefactError(f"{path}: at least 1 known answer is needed, got 0")
-        for name in ("value", "hotelling_t2", "q_residuals"):
-            off = _relative_error(getattr(got, name), known[name])
+        for name, off in artefact.largest_errors(got, known).items():
             if not off <= _KNOWN_ANSWER_TOLERANCE:
                 raise ArtefactError(
                     f"{path}: known answers for {name} must come out within {_KNOWN_ANSWER_TOLERANCE:g} relative, "
@@ -152,11 +147,3 @@ class Scorer:
         blend = self.start(batch_of(state, self.digest))
         blend.restore(state)
         return blend
-
-
-def _relative_error(found: Array, expected: Array) -> float:
-    """Largest relative error; infinite where the two cannot be compared."""
-    if expected.shape != found.shape or expected.dtype.kind != "f":
-        return math.inf
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return float(np.max(np.abs(found - expected) / np.abs(expected)))

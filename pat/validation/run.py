@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,18 @@ import xarray as xr
 from pat import compute
 from pat.artefact import Arrays, pack, unpack
 from pat.assembly import assemble
-from pat.calibration import Calibration, treat
+from pat.calibration import Calibration
 from pat.core import diagnostics
 from pat.core.types import Array
 from pat.errors import InputError
 from pat.files import readable_json, write_bytes
 from pat.homogeneity import HomogeneityModel
 from pat.method import Method
-from pat.profiles import Profile, follow, load_profiles, profile_of, save_profiles
+from pat.profiles import Profile, follow_and_judge, load_profiles, save_profiles
 from pat.scorer import Scorer
 from pat.spectra import batches_with_role, select_batches
-from pat.validation.endpoints import EndpointCase, judge_endpoint
+from pat.treatment import treat
+from pat.validation.endpoints import EndpointCase
 from pat.validation.figures import figures_of_merit
 from pat.validation.gate import assess
 
@@ -132,11 +132,8 @@ def _follow_blends(
     tolerance = method.acceptance.endpoint_tolerance
 
     def one(run: xr.Dataset) -> tuple[Profile, EndpointCase]:
-        name = str(run["batch"].values[0])
-        known = truth[truth["batch"] == name]
-        readings = list(follow(scorer, name, run))
-        case = judge_endpoint(readings, known, kind=kinds.get(name, ""), tolerance=tolerance)
-        return profile_of(readings, case, known), case
+        kind = kinds.get(str(run["batch"].values[0]), "")
+        return follow_and_judge(scorer, run, truth, kind=kind, tolerance=tolerance)
 
     return compute.map_batches(one, raw, batches, progress=progress)
 
@@ -195,7 +192,7 @@ def validate(
     document = {
         "passed": gate.passed,
         "criteria": [asdict(criterion) for criterion in gate.criteria],
-        "figures": _plain(asdict(figures)) | {"in_scope_share": float(predictions["in_scope"].mean())},
+        "figures": figures.to_dict() | {"in_scope_share": float(predictions["in_scope"].mean())},
         "endpoints": [case.to_dict() for case in cases],
         "batches": {"validation": samples, "blend_validation": [case.batch for case in cases]},
         "data_sha256": str(raw.attrs["sha256"]),
@@ -207,8 +204,3 @@ def used_batches(calibration: Calibration, homogeneity: HomogeneityModel | None)
     """Batches that a method was made from."""
     learnt = homogeneity.batches if homogeneity else {}
     return sorted({*calibration.batches, *(name for names in learnt.values() for name in names)})
-
-
-def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Figures as JSON has them: a number that does not exist is null."""
-    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in figures.items()}

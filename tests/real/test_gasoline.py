@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pat.calibration import calibrate, treat
+from pat.calibration import calibrate
 from pat.core import pls
+from pat.treatment import treat
 from tests.real.thread import (
     Campaign,
     import_campaign,

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 from sklearn.cross_decomposition import PLSRegression
 
-from pat.calibration import Calibration, calibrate, treat
+from pat.calibration import Calibration, calibrate
 from pat.core.types import Array, BoolArray
 from pat.export import export
 from pat.method import Method
 from pat.readers.csv import read_csv
 from pat.scorer import Scorer
 from pat.spectra import open_store, write_store
+from pat.treatment import treat
 from pat.validation.run import Validation, validate
 
 HERE = Path(__file__).parent
