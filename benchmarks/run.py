@@ -9,6 +9,7 @@ from pat import artefact
 from pat.errors import InputError
 
 _ARTEFACT = Path("models/demo/artefact")
+_AT_LIMIT = 1000
 
 
 def main() -> None:
@@ -24,6 +25,8 @@ def main() -> None:
     risk = endpoints.study(content, {"limit": 500, "below": 100, "fast": 100}, progress=True)
     print("\nBlends exactly at the limit for ever (declared = false), just below it (2.2 % RSD), and fast ones")
     print(endpoints.table(risk))
+    print("\nThe claim: SIMULATED predictions that stay exactly at the limit, through the end-point's state machine")
+    print(endpoints.risk_table(endpoints.false_endpoints(content, _AT_LIMIT, progress=True), _AT_LIMIT))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ The same functions calibrate the rule by simulation, over many blends at once, a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -39,11 +40,20 @@ class Rule:
     centre_size : int
         Preceding readings whose mean a reading is compared with.
     pocket_sd, pocket_window : float, int
-        No reading may lie beyond `pocket_sd` limit SDs in the last `pocket_window` revolutions.
+        No reading may lie beyond `pocket_sd` limit SDs in the last `pocket_window` revolutions: pockets far from the
+        powder, however rarely they are seen.
+    quiet_sd, quiet_window : float, int
+        The same, nearer: pockets that only just bring a blend to the limit.
     steady_ratio, f_quantile : float
         Largest allowed upper bound of the variance ratio of adjoining blocks, and the F quantile in that bound.
     mbsd_limit : float
         Largest MBSD, from accepted batches.
+    least_level_step, least_contrast_step, least_novelty, least_mbsd, least_sd : float
+        Powder moves past the sensor only where a block has at least these: successive-difference SD of the raw mean and
+        of the raw SD (AU), median distance of these two from the nearest of the two blocks before (AU), MBSD, and SD of
+        the predictions (analyte units).
+    repeat_distance : float
+        Distance (treated absorbance) to the nearest spectrum of the last two blocks below which a spectrum is a repeat.
     upper_factor : float
         sqrt((n - 1) / chi2_{alpha, n-1}), for the upper bound of the block RSD.
     watch_ratios, watch_threshold : tuple of float, float
@@ -66,9 +76,17 @@ class Rule:
     centre_size: int
     pocket_sd: float
     pocket_window: int
+    quiet_sd: float
+    quiet_window: int
     steady_ratio: float
     f_quantile: float
     mbsd_limit: float
+    least_level_step: float
+    least_contrast_step: float
+    least_novelty: float
+    least_mbsd: float
+    least_sd: float
+    repeat_distance: float
     upper_factor: float
     watch_ratios: tuple[float, float]
     watch_threshold: float
@@ -96,10 +114,15 @@ class Rule:
         for f in fields(cls):
             _check_constant(f.name, str(f.type), document[f.name])
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
-        return cls(**values)
+        rule = cls(**values)
+        for names, must, holds in _ranges(rule):
+            if not holds:
+                found = ", ".join(f"{document[name]!r}" for name in names)
+                raise InputError(f"end-point rule: `{'`, `'.join(names)}` must {must}, got {found}")
+        return rule
 
 
-_MAY_BE_ZERO = ("max_mean_deviation", "min_revolutions", "repeatability")
+_MAY_BE_ZERO = ("max_mean_deviation", "min_revolutions", "repeatability", "least_sd")
 
 
 def _check_constant(name: str, kind: str, value: Any) -> None:
@@ -113,16 +136,40 @@ def _check_constant(name: str, kind: str, value: Any) -> None:
         raise InputError(f"end-point rule: `{name}` must be a positive {kind}, got {value!r}")
 
 
+def _ranges(rule: Rule) -> Iterator[tuple[tuple[str, ...], str, bool]]:
+    """Name constants, say what they must do beside being positive, and whether they do."""
+    lowest, highest = min(rule.ratios), max(rule.ratios)
+    window = rule.centre_size + max(rule.pocket_window, rule.quiet_window)
+    yield ("block_size",), "be at least 3", rule.block_size >= 3
+    yield ("max_rsd",), "be below 100", rule.max_rsd < 100.0
+    yield ("max_mean_deviation",), "be below 100", rule.max_mean_deviation < 100.0
+    yield ("slope",), "be at most 1", rule.slope <= 1.0
+    yield ("ratios",), "lie between 0 and 1", 0.0 < lowest and highest < 1.0
+    yield ("watch_ratios",), "rise", rule.watch_ratios[0] < rule.watch_ratios[1]
+    for name in ("steady_ratio", "f_quantile", "upper_factor"):
+        yield (name,), "be above 1", getattr(rule, name) > 1.0
+    yield ("quiet_sd", "pocket_sd"), "not fall", rule.quiet_sd <= rule.pocket_sd
+    yield ("min_revolutions", "max_revolutions"), "rise", rule.min_revolutions < rule.max_revolutions
+    names = ("centre_size", "pocket_window", "quiet_window", "max_revolutions")
+    yield names, "leave room for the windows, after the first readings, in the run", window <= rule.max_revolutions
+
+
+def blend_sd(rule: Rule, mean: Array) -> Array:
+    """Return the part of the predictions' standard deviation that a blend exactly at the limit has of its own.
+
+    It is `max_rsd` of the mean, or of the target where the mean is higher, times the slope.
+    """
+    return np.asarray(rule.slope * rule.max_rsd / 100.0 * np.clip(mean, 0.0, rule.target))
+
+
 def limit_sd(rule: Rule, centre: Array) -> Array:
     """Return the standard deviation that predictions of a blend exactly at the limit have about their mean `centre`.
 
     Notes
     -----
-    The blend's own part is `max_rsd` of the mean, or of the target where the mean is higher, times the slope; the
-    method's repeatability is added in quadrature.
+    The method's repeatability is added to the blend's own part in quadrature.
     """
-    blend = rule.slope * rule.max_rsd / 100.0 * np.clip(centre, 0.0, rule.target)
-    return np.asarray(np.sqrt(blend**2 + rule.repeatability**2))
+    return np.asarray(np.sqrt(blend_sd(rule, centre) ** 2 + rule.repeatability**2))
 
 
 def standardised(rule: Rule, value: Array, centre: Array) -> Array:
@@ -140,7 +187,7 @@ def total_ratio(rule: Rule, ratio: Array) -> Array:
 
     The method's repeatability is part of both.
     """
-    blend = (rule.slope * rule.max_rsd / 100.0 * rule.target) ** 2
+    blend = blend_sd(rule, np.asarray(rule.target)) ** 2
     noise = rule.repeatability**2
     return np.asarray(np.sqrt((ratio**2 * blend + noise) / (blend + noise)))
 

@@ -2,14 +2,16 @@
 
 from pat.homogeneity.model import HomogeneityModel, learn
 from pat.homogeneity.plateau import Plateau, Repeatability, describe_plateaus, repeatability
-from pat.homogeneity.risk import false_endpoint_risk, homogeneity_threshold, watch_threshold
+from pat.homogeneity.risk import SteadyBlend, false_endpoint_risk, guarded, homogeneity_threshold, watch_threshold
 
 __all__ = [
     "HomogeneityModel",
     "Plateau",
     "Repeatability",
+    "SteadyBlend",
     "describe_plateaus",
     "false_endpoint_risk",
+    "guarded",
     "homogeneity_threshold",
     "learn",
     "repeatability",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,34 @@ import xarray as xr
 
 from pat import compute
 from pat.calibration import Calibration
-from pat.core import pls
+from pat.core import diagnostics
 from pat.core.evidence import Rule, pocket_window
-from pat.core.types import Array
+from pat.core.preprocess import saturated
+from pat.core.types import Array, BoolArray
 from pat.errors import InputError, Refusal
-from pat.files import readable_json, write_bytes
-from pat.homogeneity.plateau import Plateau, Repeatability, describe_plateaus, last_half, repeatability
-from pat.homogeneity.risk import false_endpoint_risk, homogeneity_threshold, watch_threshold
+from pat.homogeneity.claim import guarded_shares, make_claim, pocket_blends
+from pat.homogeneity.plateau import (
+    Plateau,
+    Readings,
+    Repeatability,
+    describe_plateaus,
+    good_readings,
+    plateau_start,
+    repeatability,
+)
+from pat.homogeneity.risk import guarded, watch_threshold
 from pat.limits import f_quantile, sd_upper_factor
 from pat.method import HomogeneityRules, Method
-from pat.spectra import batches_with_role
+from pat.records import Record
+from pat.spectra import batch_facts, batches_with_role
+from pat.treatment import RAW, data_sha256, treated_by
 
 # Spreads that the CUSUMs look for, as shares of the limit: from far below it to just below it.
 _RATIOS = (0.35, 0.5, 0.65, 0.8)
 _CENTRE_SIZE = 20
-_POCKET_SD = 3.0
+# The guards against pockets, in limit SDs: what is far off whatever the blend, and what only just makes the limit. Of
+# 1.6 to 2.2, the second gives the shortest simulated delays at every risk, nearly the same from 1.7 to 2.0.
+_POCKET_SD, _QUIET_SD = 3.0, 1.8
 # Adjoining blocks count as steady when the upper bound of their variance ratio stays below this.
 _STEADY_RATIO = 2.0
 # After the end-point the watch looks for a spread that has grown from that of accepted batches, taken as this share of
@@ -34,11 +46,13 @@ _STEADY_RATIO = 2.0
 _WATCH_FROM, _WATCH_TO = (0.3, 0.5), 0.65
 _FAULT_RUN = 5
 _ALPHA = 0.05
+# Chance per batch that a run of nothing but the method's noise has a block whose predictions are quieter than can be.
+_QUIET_RISK = 1e-3
 # Above this share of the limit the method's own noise hides what the rule is to see.
 _LARGEST_NOISE = 0.7
-# Autocorrelations at which the claim says what the risk would be.
-_SHOWN_PHI = (0.0, 0.3, 0.6)
-_FILE = "homogeneity.json"
+# What the document holds as it is.
+_PLAIN = ("batches", "left_out", "lots", "calibration_sha256", "data_sha256")
+_RECORD = Record("homogeneity model", "homogeneity.json", (), format=2, command="pat calibrate")
 
 
 @dataclass(frozen=True)
@@ -50,12 +64,18 @@ class HomogeneityModel:
     rule : Rule
         Constants of the end-point rule.
     claim : dict
-        What the rule promises, and for what: limit, scale of scrutiny, risk per batch, run length, smallest
-        pocket, autocorrelation, repeatability, slope. Plain JSON.
+        What the rule promises, and for what: limit, scale of scrutiny, risk per batch for each kind of blend, run
+        length, smallest pocket, autocorrelation, repeatability, slope, and the mean that is refused. Plain JSON.
     repeatability : Repeatability
     plateau : Plateau
     batches : dict of str to list of str
         Batches that it was learnt from, by role.
+    left_out : dict of str to int
+        Bad readings (saturated, out of scope, repeated) that were left out, of each batch that had any.
+    lots : dict of str to str
+        Lot of each of these batches, where it is known.
+    calibration_sha256, data_sha256 : str
+        Hashes of the calibration, its method document included, and of the raw content that it was learnt from.
     """
 
     rule: Rule
@@ -63,13 +83,20 @@ class HomogeneityModel:
     repeatability: Repeatability
     plateau: Plateau
     batches: dict[str, list[str]]
+    left_out: dict[str, int]
+    lots: dict[str, str]
+    calibration_sha256: str
+    data_sha256: str
 
     def save(self, folder: str | Path) -> None:
-        """Write the model as plain JSON into a folder."""
-        path = Path(folder) / _FILE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        document = asdict(self) | {"rule": self.rule.to_dict()}
-        write_bytes(path, readable_json(document).encode())
+        """Write the model as plain JSON, in a folder of its own.
+
+        Raises
+        ------
+        InputError
+            If the folder holds something else, which is left alone.
+        """
+        _RECORD.save(folder, asdict(self) | {"rule": self.rule.to_dict()}, {})
 
     @classmethod
     def load(cls, folder: str | Path) -> HomogeneityModel:
@@ -78,11 +105,10 @@ class HomogeneityModel:
         Raises
         ------
         InputError
-            If there is none, or it is not one.
+            If there is none, or it is damaged or edited.
         """
-        path = Path(folder) / _FILE
+        document, _ = _RECORD.load(folder)
         try:
-            document = json.loads(path.read_bytes())
             plateau: dict[str, Any] = {
                 key: tuple(v) if isinstance(v, list) else v for key, v in document["plateau"].items()
             }
@@ -91,22 +117,45 @@ class HomogeneityModel:
                 claim=document["claim"],
                 repeatability=Repeatability(**document["repeatability"]),
                 plateau=Plateau(**plateau),
-                batches=document["batches"],
+                **{name: document[name] for name in _PLAIN},
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: expected a homogeneity model, got {error!r}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise _RECORD.wrong(Path(folder), f"one that does not hold together ({error})") from error
+
+    @classmethod
+    def remove(cls, folder: str | Path) -> None:
+        """Remove the model that `save` wrote, if there is one.
+
+        Raises
+        ------
+        InputError
+            If the folder holds something else, which is left alone.
+        """
+        _RECORD.remove(folder)
 
 
-def _runs(
-    calibration: Calibration, treated: xr.Dataset, batches: list[str], progress: str | None
-) -> list[tuple[Array, Array]]:
-    """Predictions (m,) and treated spectra (m, p) of each batch."""
+def _good(calibration: Calibration, batch: xr.Dataset, value: Array, t2: Array, q: Array) -> BoolArray:
+    """Which readings of a batch the scorer would call good, by the same rules, shape (m,)."""
+    analyte, limit = calibration.method.analyte, calibration.method.spectra.saturation
+    content = (analyte.low, analyte.high)
+    inside = diagnostics.in_scope(value, t2, q, content, calibration.t2_limit, calibration.q_limit)
+    return inside & ~saturated(batch["raw_peak"].values[:, None], np.inf if limit is None else limit)
 
-    def one(batch: xr.Dataset) -> tuple[Array, Array]:
-        x = np.asarray(batch["absorbance"].values)
-        return pls.predict(calibration.model, x), x
 
-    return compute.map_batches(one, treated, batches, progress=progress)
+def _readings(
+    calibration: Calibration, treated: xr.Dataset, role: str, block_size: int, progress: str | None
+) -> list[Readings]:
+    """Good readings of each batch of a role: all of static material, the plateau of an accepted batch."""
+
+    def one(batch: xr.Dataset) -> Readings:
+        name, x = str(batch["batch"].values[0]), np.asarray(batch["absorbance"].values)
+        value, t2, q = diagnostics.evaluate(calibration.model, x)
+        presentation = np.column_stack([batch[variable].values for variable in RAW[:2]])
+        start = plateau_start(len(x), block_size, name) if role == "accepted" else 0
+        good = _good(calibration, batch, value, t2, q)
+        return good_readings(name, value, x, presentation, good, block_size, start)
+
+    return compute.map_batches(one, treated, batches_with_role(treated, role), progress=progress)
 
 
 def learn(
@@ -121,44 +170,60 @@ def learn(
     calibration : Calibration
         The calibrated model of this method.
     treated : Dataset
-        Treated spectra, with batches of the roles ``repeatability`` and ``accepted``.
+        Spectra treated by this method (raw ones are), with batches of the roles ``repeatability`` and ``accepted``.
     progress : str, optional
         Label of a progress bar.
 
     Raises
     ------
     InputError
-        If the method has no homogeneity section.
+        If the method has no homogeneity section, or calibration or spectra are of another method or axis, or spectra
+        were treated without keeping what is needed of the raw ones.
     Refusal
-        If there are too few batches or readings, or the method's repeatability exceeds 0.7 of the limit.
+        If there are too few batches or readings, more than 2 % of a batch's readings are bad, its powder was at rest or
+        its spectra repeat, the method's repeatability exceeds 0.7 of the limit, a risk is smaller than simulation can
+        show, or the registered run is too short to rule out the smallest pocket.
     """
     if method.homogeneity is None:
         raise InputError(f"method {method.name} has no homogeneity section")
-    rules = method.homogeneity
-    static, accepted = (batches_with_role(treated, role) for role in ("repeatability", "accepted"))
-    noise = repeatability([values for values, _ in _runs(calibration, treated, static, progress)])
+    rules, treated = method.homogeneity, treated_by(method, treated)
+    calibration.require_fit(method, np.asarray(treated.attrs["native_wavelength"]))
+    if lacking := [name for name in RAW if name not in treated]:
+        raise InputError(f"treated spectra must keep `{lacking[0]}` of the raw ones: treat the raw spectra again")
+    static, accepted = (
+        _readings(calibration, treated, role, rules.block_size, progress) for role in ("repeatability", "accepted")
+    )
+    noise = repeatability([run.values for run in static])
     _check_noise(method, rules, noise)
-    runs = _runs(calibration, treated, accepted, progress)
-    values = [last_half(v, rules.block_size, name) for name, (v, _) in zip(accepted, runs, strict=True)]
-    spectra = [last_half(x, rules.block_size, name) for name, (_, x) in zip(accepted, runs, strict=True)]
-    plateau = describe_plateaus(values, spectra, rules.block_size, noise.sd**2)
+    plateau = describe_plateaus(accepted, static, rules.block_size, noise.sd**2)
     slope = calibration.figures["slope_lower"]
     if not slope > 0.0:
         raise Refusal(
             f"no rule can be made: the slope of predicted on reference must be positive, got at least {slope:g}"
         )
     rule = _rule(method, rules, noise, plateau, min(1.0, slope))
+    batches = {"accepted": [run.batch for run in accepted], "repeatability": [run.batch for run in static]}
+    used = {*batches["accepted"], *batches["repeatability"]}
     return HomogeneityModel(
         rule=rule,
-        claim=_claim(method, rules, rule, noise, plateau),
+        claim=make_claim(calibration, rules, rule, noise, plateau),
         repeatability=noise,
         plateau=plateau,
-        batches={"accepted": accepted, "repeatability": static},
+        batches=batches,
+        left_out={run.batch: run.left_out for run in (*accepted, *static) if run.left_out},
+        lots={name: lot for name, lot in batch_facts(treated, "lot").items() if lot and name in used},
+        calibration_sha256=calibration.sha256,
+        data_sha256=data_sha256(treated),
     )
 
 
+def _largest_sd(method: Method, rules: HomogeneityRules) -> float:
+    """Largest SD of a uniform blend on target (analyte units)."""
+    return rules.max_rsd / 100.0 * method.analyte.target
+
+
 def _check_noise(method: Method, rules: HomogeneityRules, noise: Repeatability) -> None:
-    allowed = _LARGEST_NOISE * rules.max_rsd / 100.0 * method.analyte.target
+    allowed = _LARGEST_NOISE * _largest_sd(method, rules)
     if noise.sd > allowed:
         raise Refusal(
             f"no rule can be made: the method's repeatability must be at most {allowed:.3g} {method.analyte.units} "
@@ -167,7 +232,6 @@ def _check_noise(method: Method, rules: HomogeneityRules, noise: Repeatability) 
 
 
 def _rule(method: Method, rules: HomogeneityRules, noise: Repeatability, plateau: Plateau, slope: float) -> Rule:
-    limit_sd = rules.max_rsd / 100.0 * method.analyte.target
     rule = Rule(
         block_size=rules.block_size,
         target=method.analyte.target,
@@ -180,42 +244,38 @@ def _rule(method: Method, rules: HomogeneityRules, noise: Repeatability, plateau
         centre_size=_CENTRE_SIZE,
         pocket_sd=_POCKET_SD,
         pocket_window=pocket_window(rules.max_revolutions, rules.smallest_pocket, rules.risk_per_batch),
+        quiet_sd=_QUIET_SD,
+        quiet_window=1,
         steady_ratio=_STEADY_RATIO,
         f_quantile=f_quantile(1.0 - _ALPHA, plateau.degrees_of_freedom, plateau.degrees_of_freedom),
         mbsd_limit=plateau.mbsd_limit,
+        least_level_step=plateau.least_level_step,
+        least_contrast_step=plateau.least_contrast_step,
+        least_novelty=plateau.least_novelty,
+        least_mbsd=plateau.least_mbsd,
+        least_sd=noise.lower / sd_upper_factor(rules.block_size, _QUIET_RISK / rules.max_revolutions),
+        repeat_distance=plateau.repeat_distance,
         upper_factor=sd_upper_factor(rules.block_size, _ALPHA),
-        watch_ratios=(float(np.clip(plateau.blend_sd_upper / limit_sd, *_WATCH_FROM)), _WATCH_TO),
+        watch_ratios=(float(np.clip(plateau.blend_sd_upper / _largest_sd(method, rules), *_WATCH_FROM)), _WATCH_TO),
         watch_threshold=np.inf,
         fault_run=_FAULT_RUN,
         min_revolutions=rules.min_revolutions,
         max_revolutions=rules.max_revolutions,
     )
-    return replace(
-        rule,
-        threshold=homogeneity_threshold(rule, plateau.phi_upper, rules.risk_per_batch),
-        watch_threshold=watch_threshold(rule, plateau.phi_upper, rules.risk_per_batch),
-    )
+    _check_windows(rule, rules)
+    kinds = [
+        kind for share in guarded_shares(rules.smallest_pocket) for kind in pocket_blends(plateau.phi_upper, share)
+    ]
+    rule = guarded(rule, plateau.phi_upper, kinds, rules.risk_per_batch, rules.pocket_risk)
+    _check_windows(rule, rules)
+    return replace(rule, watch_threshold=watch_threshold(rule, plateau.phi_upper, rules.risk_per_batch))
 
 
-def _claim(
-    method: Method, rules: HomogeneityRules, rule: Rule, noise: Repeatability, plateau: Plateau
-) -> dict[str, Any]:
-    return {
-        "max_rsd_percent": rules.max_rsd,
-        "max_mean_deviation_percent": rules.max_mean_deviation,
-        "scale_of_scrutiny_mg": rules.scale_of_scrutiny,
-        "risk_per_batch": rules.risk_per_batch,
-        "run_length_revolutions": rules.max_revolutions,
-        "smallest_pocket_share": rules.smallest_pocket,
-        "autocorrelation": plateau.phi,
-        "autocorrelation_upper": plateau.phi_upper,
-        "risk_at_autocorrelation": {f"{phi:g}": false_endpoint_risk(rule, phi) for phi in _SHOWN_PHI},
-        "repeatability": noise.sd,
-        "repeatability_lower": noise.lower,
-        "slope_lower": rule.slope,
-        "units": method.analyte.units,
-        "outside": (
-            "pockets seen in a smaller share of the readings, and material that passes no window, "
-            "are outside this claim"
-        ),
-    }
+def _check_windows(rule: Rule, rules: HomogeneityRules) -> None:
+    window = max(rule.pocket_window, rule.quiet_window)
+    if rule.centre_size + window > rules.max_revolutions:
+        raise Refusal(
+            f"no rule can be made: pockets in {rules.smallest_pocket:g} of the readings are ruled out by {window} "
+            f"readings without one, after {rule.centre_size} to compare them with; max_revolutions is "
+            f"{rules.max_revolutions}"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,6 +79,12 @@ def test_the_limit_holds_the_blends_part_and_the_methods():
     found = evidence.limit_sd(rule, np.array([10.0, 5.0, 12.0, 0.0, -3.0]))
     expected = [0.45, math.hypot(0.135, 0.36), 0.45, 0.36, 0.36]  # a share of the mean, of the target at most
     np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_the_blends_own_part_is_that_of_a_blend_at_the_limit():
+    # 3 % of 10 times slope 0.9, of a lower mean, and never of more than the target.
+    found = evidence.blend_sd(replace(RULE, slope=0.9, repeatability=0.36), np.array([10.0, 5.0, 12.0, -1.0]))
+    np.testing.assert_allclose(found, [0.27, 0.135, 0.27, 0.0], rtol=1e-14)
 
 
 def test_a_deviation_counts_the_error_of_the_mean_it_is_taken_from():
@@ -180,6 +187,34 @@ def test_whole_numbers_stay_whole_and_pairs_pairs():
         with pytest.raises(InputError, match=name):
             Rule.from_dict(RULE.to_dict() | {name: value})
     assert Rule.from_dict(RULE.to_dict() | {"repeatability": 0, "target": 10}).repeatability == 0
+
+
+OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
+    ({"block_size": 2}, "`block_size` must be at least 3, got 2"),
+    ({"max_rsd": 100.0}, "`max_rsd` must be below 100, got 100.0"),
+    ({"max_mean_deviation": 250.0}, "`max_mean_deviation` must be below 100, got 250.0"),
+    ({"slope": 1.01}, "`slope` must be at most 1, got 1.01"),
+    ({"ratios": [0.35, 1.0]}, r"`ratios` must lie between 0 and 1, got \[0.35, 1.0\]"),
+    ({"watch_ratios": [0.9, 0.5]}, r"`watch_ratios` must rise, got \[0.9, 0.5\]"),
+    ({"steady_ratio": 1.0}, "`steady_ratio` must be above 1, got 1.0"),
+    ({"f_quantile": 0.9}, "`f_quantile` must be above 1, got 0.9"),
+    ({"upper_factor": 0.5}, "`upper_factor` must be above 1, got 0.5"),
+    ({"quiet_sd": 3.5}, "`quiet_sd`, `pocket_sd` must not fall, got 3.5, 3.0"),
+    ({"min_revolutions": 200}, "`min_revolutions`, `max_revolutions` must rise, got 200, 200"),
+    ({"quiet_window": 191}, "must leave room for the windows, .* got 10, 15, 191, 200"),
+    ({"pocket_window": 191}, "must leave room for the windows, .* got 10, 191, 1, 200"),
+]
+
+
+@pytest.mark.parametrize(("changed", "message"), OUT_OF_RANGE)
+def test_a_constant_that_makes_no_rule_is_refused_with_what_it_must_be(changed, message):
+    with pytest.raises(InputError, match=message):
+        Rule.from_dict(RULE.to_dict() | changed)
+
+
+def test_constants_at_the_ends_of_their_ranges_make_a_rule():
+    ends = {"block_size": 3, "slope": 1.0, "quiet_sd": 3.0, "quiet_window": 190, "pocket_window": 190}
+    assert Rule.from_dict(RULE.to_dict() | ends).quiet_window == 190
 
 
 def test_missing_and_unknown_keys_are_named():

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pat.core import pls
 from pat.core.evidence import pocket_window
 from pat.errors import InputError, Refusal
-from pat.homogeneity import HomogeneityModel, learn
+from pat.homogeneity import HomogeneityModel, describe_plateaus, learn
+from pat.homogeneity.model import _readings
 from pat.method import Method
+from pat.treatment import treat
 from tests.validated import Validated, validated
 
 
@@ -32,6 +36,7 @@ def changed(made: Validated, **rules: Any) -> Validated:
 
 def test_repeatability_is_that_of_the_repeat_readings(made: Validated) -> None:
     rows = made.treated["batch"].values == "R0"
+    assert "R0" not in made.homogeneity.left_out
     values = pls.predict(made.calibration.model, made.treated["absorbance"].values[rows])
     # One batch, so the pooled standard deviation is the sample's own.
     assert made.homogeneity.repeatability.sd == pytest.approx(values.std(ddof=1), rel=1e-12)
@@ -48,8 +53,11 @@ def test_the_rule_carries_the_method_and_the_claim_says_so(made: Validated) -> N
     assert claim["smallest_pocket_share"] == rules.smallest_pocket
     assert claim["scale_of_scrutiny_mg"] == rules.scale_of_scrutiny
     assert claim["slope_lower"] == rule.slope <= 1.0
+    assert claim["pocket_risk_per_batch"] == rules.pocket_risk
     risks = claim["risk_at_autocorrelation"]
     assert risks["0"] <= risks["0.3"] <= risks["0.6"]
+    assert rule.quiet_sd < rule.pocket_sd
+    assert 20 < rule.quiet_window < rules.max_revolutions
 
 
 def test_it_comes_back_from_its_file(made: Validated, tmp_path: Path) -> None:
@@ -64,6 +72,23 @@ def test_noise_above_seven_tenths_of_the_limit_makes_no_rule(made: Validated) ->
     noise = made.homogeneity.repeatability.sd / made.method.analyte.target * 100.0
     with pytest.raises(Refusal, match="repeatability must be at most"):
         _learn(changed(made, max_rsd=noise / 0.7 * 0.99))
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        # ln(300 * 0.02 / 0.01) / -ln(0.98) = 316.6; 317 and 20 are more than 300.
+        ({"smallest_pocket": 0.02}, "pockets in 0.02 .* by 317 readings .* after 20 .* max_revolutions is 300"),
+        # ln(60 * 0.15 / 0.01) / -ln(0.85) = 41.9; 42 and 20 are more than 60.
+        ({"max_revolutions": 60}, "pockets in 0.15 .* by 42 readings .* after 20 .* max_revolutions is 60"),
+        ({"risk_per_batch": 1e-4}, "20000 simulated blends show a risk of at least 0.00015, not 0.0001"),
+    ],
+)
+def test_a_promise_that_no_run_or_no_simulation_can_keep_makes_no_rule(
+    made: Validated, rules: dict[str, float], message: str
+) -> None:
+    with pytest.raises(Refusal, match=message):
+        _learn(changed(made, **rules))
 
 
 @pytest.mark.parametrize("slope", [np.nan, -0.1, 0.0])
@@ -83,6 +108,79 @@ def test_a_method_without_the_section_has_no_rule(made: Validated) -> None:
     document["acceptance"] = {"max_rmsep": 1.0}
     with pytest.raises(InputError, match="no homogeneity section"):
         learn(Method.from_document(document), made.calibration, made.treated)
+
+
+# Bad readings
+
+
+def _with(made: Validated, batch: str, rows: list[int], spoil: Any) -> Validated:
+    """Spoil raw spectra of a batch (rows within it), and treat them all."""
+    raw, at = made.raw.copy(deep=True), np.flatnonzero(made.raw["batch"].values == batch)
+    absorbance = raw["absorbance"].values
+    absorbance[at[rows]] = spoil(absorbance[at[rows]])
+    return replace(made, raw=raw, treated=treat(made.method, raw).compute())
+
+
+BAD: dict[str, Any] = {
+    "garbage": lambda x: 0.5 + 0.3 * np.random.default_rng(1).standard_normal(x.shape),
+    "saturated": lambda x: np.where(np.arange(x.shape[1]) == 60, 2.6, x),
+    "foreign": lambda x: x + 0.05 * np.sin(np.arange(x.shape[1]) / 5.0),
+    "repeated": lambda x: np.repeat(x[:1], len(x), axis=0),
+}
+
+
+def test_a_bad_reading_of_an_accepted_batch_changes_no_limit_by_much(made: Validated) -> None:
+    before = made.homogeneity.plateau
+    spoilt = _with(made, "A0", [100], BAD["garbage"])
+    spoilt = _with(spoilt, "A1", [101], BAD["saturated"])
+    # What is bad before the plateau, when the blend is still being mixed, does not count.
+    spoilt = _with(spoilt, "A1", list(range(10, 40)), BAD["garbage"])
+    accepted, static = (
+        _readings(made.calibration, spoilt.treated, role, made.homogeneity.rule.block_size, None)
+        for role in ("accepted", "repeatability")
+    )
+    assert made.homogeneity.left_out == {"A2": 1}
+    assert [run.left_out for run in (*accepted, *static)] == [1, 1, 1, 0]
+    after = describe_plateaus(accepted, static, made.homogeneity.rule.block_size, made.homogeneity.repeatability.sd**2)
+    assert after.n_spectra == before.n_spectra - 2
+    assert after.mbsd_limit == pytest.approx(before.mbsd_limit, rel=0.1)
+    for name in ("least_level_step", "least_contrast_step", "least_novelty", "least_mbsd", "repeat_distance"):
+        # Lower limits of three batches lie far below them: what a single value more or less changes is on a log scale.
+        assert math.log(getattr(after, name)) == pytest.approx(math.log(getattr(before, name)), abs=0.7)
+
+
+def test_a_bad_repeat_reading_does_not_enter_the_repeatability(made: Validated) -> None:
+    many = _with(made, "R0", [7], BAD["foreign"])
+    # One of 30 is more than 2 %.
+    with pytest.raises(Refusal, match=r"batch R0: at most 2 % of its readings may be bad .*, got 1 of 30"):
+        _learn(many)
+
+
+@pytest.mark.parametrize("kind", ["garbage", "saturated", "repeated"])
+def test_a_batch_with_many_bad_readings_makes_no_rule_and_is_named(made: Validated, kind: str) -> None:
+    with pytest.raises(Refusal, match=r"batch A1: at most 2 % .* of 65"):
+        _learn(_with(made, "A1", list(range(90, 96)), BAD[kind]))
+
+
+def test_powder_at_rest_in_an_accepted_batch_makes_no_rule(made: Validated) -> None:
+    still = _with(made, "A2", list(range(105, 130)), lambda x: x[0] + x - x.mean(axis=1, keepdims=True))
+    with pytest.raises(Refusal, match=r"batch A2: .* powder at rest"):
+        _learn(still)
+
+
+def test_what_is_quieter_than_a_rule_allows_is_what_was_learnt(made: Validated) -> None:
+    rule, plateau = made.homogeneity.rule, made.homogeneity.plateau
+    assert rule.least_level_step == plateau.least_level_step
+    assert rule.repeat_distance == plateau.repeat_distance
+    # Lower chi-square bound of a block's SD at one in a thousand runs of 300 blocks, as an SD.
+    quantile = stats.chi2.ppf(1e-3 / rule.max_revolutions, rule.block_size - 1) / (rule.block_size - 1)
+    assert rule.least_sd == pytest.approx(rule.repeatability * np.sqrt(quantile), rel=1e-9)
+    assert "played back" in made.homogeneity.claim["outside"]
+
+
+def test_spectra_treated_without_what_is_needed_of_the_raw_ones_are_refused(made: Validated) -> None:
+    with pytest.raises(InputError, match="must keep `raw_mean` of the raw ones"):
+        _learn(replace(made, treated=made.treated.drop_vars("raw_mean")))
 
 
 def _learn(made: Validated) -> HomogeneityModel:
