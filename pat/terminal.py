@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from pat.core.endpoint import IN_WORDS, in_words
 from pat.scorer import Reading, Scorer, State, Status, Verdict
 
 _STATE_STYLE = {
@@ -89,7 +90,7 @@ class BatchView:
         table.add_column(width=22)
         table.add_column(justify="right", width=9)
         table.add_column()
-        usable = "" if reading.status in (Status.OK, Status.WARM_UP) else f"[orange3]{reading.status.value}"
+        usable = "" if reading.status in (Status.OK, Status.WARM_UP) else f"[orange3]{in_words(reading.status)}"
         table.add_row("this spectrum", f"[bold]{_number(reading.value)}", f"{self._units} {usable}")
         low, high = (rule.target * (1 + s * rule.max_mean_deviation / 100) for s in (-1, 1))
         table.add_row("block mean", f"[bold]{_number(reading.block_mean)}", f"allowed {low:g} to {high:g}")
@@ -104,11 +105,11 @@ class BatchView:
     def _verdicts(self, reading: Reading) -> Table:
         table = Table.grid(padding=(0, 3))
         cells = [
-            Text(f"{_VERDICT_MARK[verdict]} {name.replace('_', ' ')}", _VERDICT_STYLE[verdict])
+            Text(f"{_VERDICT_MARK[verdict]} {IN_WORDS[name]}", _VERDICT_STYLE[verdict])
             for name, verdict in vars(reading.verdicts).items()
         ]
-        for row in range(0, len(cells), 3):
-            table.add_row(*cells[row : row + 3])
+        for row in range(0, len(cells), 4):
+            table.add_row(*cells[row : row + 4])
         return table
 
 

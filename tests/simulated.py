@@ -18,6 +18,7 @@ from pat.core.evidence import Rule
 from pat.core.preprocess import Treatment
 from pat.core.types import Array
 from pat.scorer import Scorer
+from pat.scorer.proof import follow_known
 
 WAVELENGTH = np.arange(1000.0, 1240.0, 4.0)
 # 1120 and 1124 nm are left out, so that the treated axis has a gap.
@@ -40,9 +41,17 @@ RULE = Rule(
     centre_size=10,
     pocket_sd=3.0,
     pocket_window=15,
+    quiet_sd=3.0,
+    quiet_window=1,
     steady_ratio=8.0,
     f_quantile=1.3,
     mbsd_limit=1.0,
+    least_level_step=2e-3,
+    least_contrast_step=1e-4,
+    least_novelty=5e-4,
+    least_mbsd=2e-5,
+    least_sd=0.005,
+    repeat_distance=1e-4,
     upper_factor=1.7,
     watch_ratios=(0.5, 0.9),
     watch_threshold=7.0,
@@ -121,6 +130,13 @@ def known_answers(content: Content) -> Arrays:
     }
 
 
+def known_blend(content: Content) -> Arrays | None:
+    """Return a blend that becomes uniform, with the scorer's own readings; None for a content without a rule."""
+    if content.document["rule"] is None:
+        return None
+    return follow_known(Scorer(content), blending(80, 3), np.arange(1.0, 81.0))
+
+
 VALIDATION = {"passed": True, "criteria": [], "figures": {}, "endpoints": [], "batches": []}
 
 
@@ -128,6 +144,7 @@ def write_artefact(folder: Any, content: Content, **changed: Any) -> str:
     """Write an artefact of `content`, with known answers and a passed validation unless others are given."""
     given: dict[str, Any] = {
         "known_answers": known_answers(content),
+        "known_blend": known_blend(content),
         "validation": VALIDATION,
         "report": "<!doctype html><title>Simulated</title>",
         "source": {"data_sha256": "0" * 64},

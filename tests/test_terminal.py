@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from pat.core.endpoint import IN_WORDS
 from pat.scorer import Reading, Scorer
 from pat.terminal import BatchView, show, trace
 from tests import simulated
@@ -40,7 +41,7 @@ def test_the_panel_says_what_an_operator_needs(readings: list[Reading], scorer: 
     assert "NOT RELEASED" in text
     assert last.artefact[:12] in text
     for question in vars(last.verdicts):
-        assert question.replace("_", " ") in text
+        assert IN_WORDS[question] in text
     assert f"{last.block_mean:.2f}" in text
 
 

@@ -2,8 +2,9 @@
 
 No single statistic does. A blend is uniform when it is *steady* (moving F), *homogeneous* (a likelihood-ratio
 CUSUM of the predictions), *free of pockets*, *on target* (mean), spectrally as quiet as accepted batches
-(*spectral*, MBSD) and *in scope* (T2, Q), each with its own verdict. What cannot be judged is NO_DECISION, and
-any reading that is not a good one starts the evidence again.
+(*spectral*, MBSD), *in scope* (T2, Q) and *moving*: a sensor that sees powder at rest, or repeats itself, is quieter
+than any blend. Each has its own verdict. What cannot be judged is NO_DECISION, and any reading that is not a good one
+starts the evidence again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pat.core.blocks import Ring
+from pat.core.blocks import BlockStatistics, Ring
 from pat.core.evidence import Rule, homogeneity_cusum, standardised, watch_cusum
 
 
@@ -67,13 +68,17 @@ class Verdicts:
         The evidence for a spread well below the limit has reached the threshold, and the last block's upper bound
         lies below the limit.
     pocket_free : Verdict
-        No outlying reading in the last revolutions, as many as the smallest registered pocket asks for.
+        No reading lay where a pocket would, far from the others or near, in as many revolutions as the smallest
+        registered pocket asks for.
     on_target : Verdict
         The mean is as near the target as the method allows.
     spectral : Verdict
         MBSD is not above that of accepted batches.
     in_scope : Verdict
         A whole block of spectra lies inside the limits of T2 and Q, with contents in the validated range.
+    moving : Verdict
+        Powder passes the sensor: raw and treated spectra and predictions vary at least as much as in the quietest block
+        of accepted batches, and do not come back to where they were.
     """
 
     steady: Verdict = Verdict.NO_DECISION
@@ -82,14 +87,32 @@ class Verdicts:
     on_target: Verdict = Verdict.NO_DECISION
     spectral: Verdict = Verdict.NO_DECISION
     in_scope: Verdict = Verdict.NO_DECISION
+    moving: Verdict = Verdict.NO_DECISION
 
     def all_pass(self) -> bool:
         """Whether every verdict is PASS."""
         return all(verdict is Verdict.PASS for verdict in vars(self).values())
 
     def open_questions(self) -> list[str]:
-        """Names of the verdicts that are not PASS."""
-        return [name for name, verdict in vars(self).items() if verdict is not Verdict.PASS]
+        """Verdicts that are not PASS, in words for people."""
+        return [IN_WORDS[name] for name, verdict in vars(self).items() if verdict is not Verdict.PASS]
+
+
+IN_WORDS = {
+    "steady": "steady",
+    "homogeneous": "homogeneous",
+    "pocket_free": "free of pockets",
+    "on_target": "on target",
+    "spectral": "spectrally quiet",
+    "in_scope": "in scope",
+    "moving": "moving",
+}
+"""What each verdict says of a blend that passes it, in words for people."""
+
+
+def in_words(code: str) -> str:
+    """Return a status, a state or any other code in words."""
+    return code.lower().replace("_", " ")
 
 
 @dataclass(frozen=True)
@@ -130,8 +153,8 @@ class Endpoint:
 
     # Everything that a snapshot must carry; all of it plain numbers, flags and short lists.
     _FIELDS = (
-        "_last", "_run", "_judged", "_clean", "_cusum", "_watch", "_held", "_endpoint", "_alarm", "_fault",
-        "_sensor_run", "_foreign_run", "_scope_run", "_known_run", "_known",
+        "_last", "_run", "_judged", "_clean", "_quiet", "_cusum", "_watch", "_held", "_endpoint", "_alarm", "_fault",
+        "_sensor_run", "_foreign_run", "_scope_run", "_still_run", "_known_run", "_known",
     )  # fmt: skip
 
     def __init__(self, rule: Rule) -> None:
@@ -142,13 +165,14 @@ class Endpoint:
         self._run = 0  # good readings in a row, without a missing revolution
         self._judged = 0  # of these, how many could be compared with enough preceding ones
         self._clean = 0  # of these, how many in a row were not outlying
+        self._quiet = 0  # and how many lay near enough to be no pocket of a blend at the limit
         self._cusum = np.zeros(len(rule.ratios))
         self._watch = np.zeros(1)
         self._held = False  # declared uniform, and uninterrupted since
         self._endpoint: int | None = None
         self._alarm = ""  # why the blend, once uniform, no longer is
         self._fault = ""  # the state that a run of bad readings has made
-        self._sensor_run = self._foreign_run = self._scope_run = self._known_run = 0
+        self._sensor_run = self._foreign_run = self._scope_run = self._still_run = self._known_run = 0
         self._known = False  # spectra of this batch have been recognised by Q
 
     @property
@@ -157,7 +181,7 @@ class Endpoint:
         return self._last
 
     def observe(
-        self, status: Status, revolution: int, value: float, q_in: bool, mbsd: float, moving_f: float, rsd_upper: float
+        self, status: Status, revolution: int, value: float, q_in: bool, block: BlockStatistics, rsd_upper: float
     ) -> Decision:
         """Take one reading into account.
 
@@ -171,9 +195,10 @@ class Endpoint:
             Predicted content (analyte units).
         q_in : bool
             Whether the spectrum lies inside the limit of Q.
-        mbsd, moving_f, rsd_upper : float
-            Block statistics that end at this reading, the last one the upper bound of the blend's RSD (%); NaN where
-            there are not enough spectra.
+        block : BlockStatistics
+            Of the block that ends at this reading.
+        rsd_upper : float
+            Upper bound of the blend's RSD (%) over that block; NaN where there are not enough spectra.
         """
         good = status in GOOD and bool(np.isfinite(value))
         missing = self._last is not None and revolution > self._last + 1
@@ -183,16 +208,23 @@ class Endpoint:
             self._last = revolution
         if good:
             self._gather(value)
-        self._count_faults(status, q_in)
-        verdicts = self._judge(mbsd, moving_f, rsd_upper) if good else self._judge_bad(status)
+        verdicts, moving = self._judge(block, rsd_upper) if good else self._judge_bad(status), self._moving(block)
+        self._count_faults(status, q_in, moving)
         self._declare(verdicts, revolution)
+        if moving is Verdict.FAIL:
+            self._forget()
         state, reason = self._state(status, verdicts, missing)
         return Decision(state, verdicts, self._share(), self._endpoint, reason)
 
     def _restart(self) -> None:
-        self._run = self._judged = self._clean = 0
-        self._cusum, self._watch = np.zeros_like(self._cusum), np.zeros_like(self._watch)
+        self._forget()
+        self._run = 0
         self._held = False
+
+    def _forget(self) -> None:
+        """Begin the evidence again: readings of powder at rest say nothing of the blend."""
+        self._judged = self._clean = self._quiet = 0
+        self._cusum, self._watch = np.zeros_like(self._cusum), np.zeros_like(self._watch)
 
     def _gather(self, value: float) -> None:
         rule = self._rule
@@ -202,16 +234,18 @@ class Endpoint:
             z = standardised(rule, np.asarray(value), np.asarray(centre))
             self._judged += 1
             self._clean = self._clean + 1 if abs(z) <= rule.pocket_sd else 0
+            self._quiet = self._quiet + 1 if abs(z) <= rule.quiet_sd else 0
             self._cusum = self._evidence.step(self._cusum, z)
             if self._held:
                 self._watch = self._watcher.step(self._watch, z)
         self._values.push(value)
 
-    def _count_faults(self, status: Status, q_in: bool) -> None:
+    def _count_faults(self, status: Status, q_in: bool, moving: Verdict) -> None:
         """Make single bad readings in a row a fault, and a block of good ones its end.
 
         A spectrum that Q does not recognise is foreign powder where Q never recognised this batch, and a fouled
-        window or a failing instrument where it did before.
+        window or a failing instrument where it did before. Powder that has been at rest for a block is a fault until
+        it moves again.
         """
         rule = self._rule
         outside = status is Status.OUT_OF_SCOPE
@@ -222,34 +256,51 @@ class Endpoint:
         self._foreign_run = self._foreign_run + 1 if foreign and not self._known else 0
         broken = status not in GOOD and (not outside or (foreign and self._known))
         self._sensor_run = self._sensor_run + 1 if broken else 0
-        if self._sensor_run >= rule.fault_run:
+        if moving is not Verdict.NO_DECISION:
+            self._still_run = 0 if moving is Verdict.PASS else self._still_run + 1
+        if self._sensor_run >= rule.fault_run or self._at_rest():
             self._fault = State.SENSOR_FAULT.value
         elif self._foreign_run >= rule.fault_run or self._scope_run >= rule.block_size:
             self._fault = self._fault or State.OUT_OF_SCOPE.value
         elif self._run >= rule.block_size:
             self._fault = ""
 
+    def _at_rest(self) -> bool:
+        return self._still_run >= self._rule.block_size
+
     def _judge_bad(self, status: Status) -> Verdicts:
         return Verdicts(in_scope=Verdict.FAIL) if status is Status.OUT_OF_SCOPE else Verdicts()
 
-    def _judge(self, mbsd: float, moving_f: float, rsd_upper: float) -> Verdicts:
+    def _judge(self, block: BlockStatistics, rsd_upper: float) -> Verdicts:
         rule, n = self._rule, self._rule.block_size
         if self._run < n:
             return Verdicts()
         steady = Verdict.NO_DECISION
-        if self._run >= 2 * n and moving_f > 0.0:
-            steady = _verdict(max(moving_f, 1.0 / moving_f) * rule.f_quantile <= rule.steady_ratio)
-        pocket_free = Verdict.NO_DECISION
-        if self._clean >= rule.pocket_window or self._clean < self._judged:
-            pocket_free = _verdict(self._clean >= rule.pocket_window)
+        if self._run >= 2 * n and block.moving_f > 0.0:
+            steady = _verdict(max(block.moving_f, 1.0 / block.moving_f) * rule.f_quantile <= rule.steady_ratio)
         return Verdicts(
             steady=steady,
             homogeneous=self._homogeneous(rsd_upper),
-            pocket_free=pocket_free,
+            pocket_free=self._pocket_free(),
             on_target=_verdict(abs(self._deviation()) <= rule.max_mean_deviation),
-            spectral=Verdict.NO_DECISION if np.isnan(mbsd) else _verdict(mbsd <= rule.mbsd_limit),
+            spectral=Verdict.NO_DECISION if np.isnan(block.mbsd) else _verdict(block.mbsd <= rule.mbsd_limit),
             in_scope=Verdict.PASS,
+            moving=self._moving(block),
         )
+
+    def _pocket_free(self) -> Verdict:
+        """Whether no reading lay where a pocket would, far or near, for as long as each of the two guards asks."""
+        free = self._clean >= self._rule.pocket_window and self._quiet >= self._rule.quiet_window
+        return _verdict(free) if free or self._quiet < self._judged else Verdict.NO_DECISION
+
+    def _moving(self, block: BlockStatistics) -> Verdict:
+        """Whether powder passes the sensor; one number below its least is enough to say that it does not."""
+        rule = self._rule
+        found = np.array([block.level_step, block.contrast_step, block.novelty, block.mbsd, block.sd])
+        least = (rule.least_level_step, rule.least_contrast_step, rule.least_novelty, rule.least_mbsd, rule.least_sd)
+        if (found < least).any():
+            return Verdict.FAIL
+        return Verdict.NO_DECISION if np.isnan(found).any() else Verdict.PASS
 
     def _homogeneous(self, rsd_upper: float) -> Verdict:
         """Whether the evidence suffices, and neither the last block nor the watch speaks against it.
@@ -289,10 +340,7 @@ class Endpoint:
 
     def _state(self, status: Status, verdicts: Verdicts, missing: bool) -> tuple[State, str]:
         if self._fault:
-            state = State(self._fault)
-            what = "spectra unlike those before" if status is Status.OUT_OF_SCOPE else f"readings {status.value}"
-            what = what if state is State.SENSOR_FAULT else "spectra outside what the method knows"
-            return state, "waiting for a block of good readings" if status in GOOD else what
+            return State(self._fault), self._fault_reason(status)
         if self._alarm:
             return State.OVERMIXED, self._alarm
         if self._last is not None and self._last > self._rule.max_revolutions:
@@ -300,17 +348,29 @@ class Endpoint:
         if self._held and verdicts.all_pass():
             return State.UNIFORM, "every verdict passed"
         if status not in GOOD:
-            return State.MIXING, f"reading {status.value}: the evidence starts again"
+            return State.MIXING, f"reading {in_words(status)}: the evidence starts again"
         if missing:
             return State.MIXING, "missing revolutions: the evidence starts again"
         state = State.STEADY if verdicts.steady is Verdict.PASS else State.MIXING
-        questions = ", ".join(verdicts.open_questions() or ["the least revolutions"])
-        return state, f"once uniform, now open: {questions}" if self._held else f"waiting for {questions}"
+        questions = ", ".join(verdicts.open_questions())
+        if self._held:
+            return state, f"once uniform, now open: {questions}"
+        return state, f"waiting until it is {questions}" if questions else "waiting for the least revolutions"
+
+    def _fault_reason(self, status: Status) -> str:
+        if self._at_rest() and self._sensor_run < self._rule.fault_run:
+            return "the powder does not move past the window, or the sensor repeats itself"
+        if status in GOOD:
+            return "waiting for a block of good readings"
+        if self._fault == State.OUT_OF_SCOPE:
+            return "spectra outside what the method knows"
+        return "spectra unlike those before" if status is Status.OUT_OF_SCOPE else f"readings {in_words(status)}"
 
     def _share(self) -> float:
         gathered = min(
             float(self._cusum.max()) / self._rule.threshold,
             self._clean / self._rule.pocket_window,
+            self._quiet / self._rule.quiet_window,
         )
         return min(1.0, gathered)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pat.core.types import Array, IntArray
+from pat.core.types import Array, BoolArray, IntArray
 from pat.errors import InputError
 
 Step = Mapping[str, Any]
@@ -27,6 +27,14 @@ _ROWS = 64
 _GAP = 1.5
 # A deviation below this share of the mean is the rounding of a flat spectrum.
 _FLAT = 1e-13
+
+
+def saturated(absorbance: Array, limit: float) -> BoolArray:
+    """Whether spectra (..., n_wavelengths) reach, at any wavelength, the absorbance `limit` (AU) of saturation.
+
+    One that is not finite has no such answer, and counts as not saturated.
+    """
+    return np.asarray(np.abs(absorbance).max(axis=-1) >= limit)
 
 
 def snv(x: Array) -> Array:
@@ -285,6 +293,15 @@ class Treatment:
             return _COMPILERS[name](self.wavelength, **parameters)
         except TypeError as error:
             raise InputError(f"preprocessing step {name!r}: {error}") from error
+
+    def presentation(self, absorbance: Array) -> Array:
+        """Level and contrast of raw spectra (..., p_in): mean and sample SD (AU) over the wavelengths kept; (..., 2).
+
+        How the powder lies before the sensor (packing, grain size, distance) decides them more than what it is made
+        of: a moving bed makes them vary, and SNV removes them.
+        """
+        kept = np.ascontiguousarray(absorbance[..., self._keep])
+        return np.stack([kept.mean(axis=-1), kept.std(axis=-1, ddof=1)], axis=-1)
 
     def __call__(self, absorbance: Any) -> Array:
         """Treat spectra of shape (..., p_in) on the native axis; returns (..., p_out).

@@ -3,9 +3,10 @@
 Each function returns a matplotlib `Figure` and opens no window; in a notebook, ``%matplotlib inline`` shows it.
 """
 
+from pat.core.endpoint import in_words
 from pat.plots.blend import blend_overview, blend_profile, endpoint_message, mbsd_profile
 from pat.plots.model import predicted_against_reference, regression_vector, rmsecv_curve, scope, spectra
-from pat.plots.style import in_words, to_svg
+from pat.plots.style import to_svg
 
 __all__ = [
     "blend_overview",

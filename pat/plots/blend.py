@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from pat.core.endpoint import State
+from pat.core.endpoint import State, in_words
 from pat.method import Method
 from pat.plots.panels import (
     content_panel,
@@ -23,7 +23,7 @@ from pat.plots.panels import (
     state_panel,
     turns,
 )
-from pat.plots.style import BLUE, GREY, RED, STATE_COLOURS, WIDTH, beside, in_words, panels, plain_log, styled
+from pat.plots.style import BLUE, GREY, RED, STATE_COLOURS, WIDTH, beside, panels, plain_log, styled
 from pat.profiles import Profile
 
 # Cells side by side in the overview.

@@ -114,7 +114,7 @@ def rmsecv_curve(calibration: Calibration) -> Figure:
     ax.set_xticks(a)
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel("PLS components (latent variables)")
-    ax.set_ylabel(f"RMSECV ({units}), whole batches left out")
+    ax.set_ylabel(f"RMSECV ({units}), {calibration.method.calibration.left_out}")
     ax.set_title(f"{chosen} components: RMSECV {cv.rmsecv[chosen - 1]:.3f} {units}")
     return figure
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from pat.core.endpoint import GOOD, State
+from pat.core.endpoint import GOOD, State, in_words
 from pat.core.types import Array, BoolArray
 from pat.errors import InputError
 from pat.method import HomogeneityRules, Method
-from pat.plots.style import BLUE, GREEN, GREY, INK, LIGHT, RED, SKY, STATE_COLOURS, in_words, plain_log
+from pat.plots.style import BLUE, GREEN, GREY, INK, LIGHT, RED, SKY, STATE_COLOURS, plain_log
 from pat.profiles import Profile
 
 _DARK_STATES = {State.UNIFORM, State.OVERMIXED, State.SENSOR_FAULT, State.TIMEOUT}
@@ -52,7 +52,7 @@ def content_panel(
     good: BoolArray = np.isin(profile.columns["status"], [status.value for status in GOOD])
     window = window or _window(value[good], method)
     _predictions(ax, turn, value, good, window, size)
-    if known(profile):
+    if "true_mean" in profile.columns:
         ax.plot(turn, profile.numbers("true_mean"), color=INK, linestyle="--", linewidth=1.1, label="true mean")
     ax.plot(turn, profile.numbers("block_mean"), color=BLUE, linewidth=1.8, label=f"block mean ({rules.block_size})")
     ax.set(xlim=(0, turn[-1] + 1), ylim=window)
@@ -86,14 +86,12 @@ def _predictions(
 
 
 def spread_panel(ax: Axes, profile: Profile, rules: HomogeneityRules) -> None:
-    """Draw the block's RSD with its upper bound, and the true RSD, against the limit."""
+    """Draw the upper bound of the blend's RSD, which the rule goes by, beside the block's as read and the true one."""
     turn, limit = turns(profile), rules.max_rsd
-    rsd, upper = profile.numbers("block_rsd"), profile.numbers("block_rsd_upper")
     ax.axhline(limit, color=RED, linestyle="--", linewidth=1.2, label=f"limit {limit:g} %")
-    ax.fill_between(turn, rsd, upper, color=SKY, alpha=0.28, linewidth=0)
-    ax.plot(turn, rsd, color=BLUE, linewidth=1.8, label=f"block RSD ({rules.block_size})")
-    ax.plot(turn, upper, color=SKY, linewidth=1.0, label="its upper bound")
-    if known(profile):
+    ax.plot(turn, profile.numbers("block_rsd"), color=SKY, linewidth=1.1, label=f"block as read ({rules.block_size})")
+    ax.plot(turn, profile.numbers("blend_rsd_upper"), color=BLUE, linewidth=1.8, label="blend, upper bound")
+    if "true_rsd" in profile.columns:
         ax.plot(turn, profile.numbers("true_rsd"), color=INK, linestyle="--", linewidth=1.1, label="true RSD")
     ax.set_yscale("log")
     plain_log(ax.yaxis)

@@ -74,11 +74,6 @@ _DPI = 160
 _MANY = 2000
 
 
-def in_words(name: str) -> str:
-    """Return a name of the code, such as ``SENSOR_FAULT``, as words."""
-    return name.replace("_", " ").lower()
-
-
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Make a function draw in the style of this project, whatever the caller's settings."""
 

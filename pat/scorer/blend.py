@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pat.core import blocks
+from pat.core.blocks import BlockStatistics, Window
 from pat.core.endpoint import Decision, Endpoint, Status
 from pat.core.evidence import Rule, blend_rsd_upper
+from pat.core.preprocess import saturated
 from pat.core.types import Array
 from pat.errors import InputError
 from pat.files import canonical_json
-from pat.scorer.predictor import Predictor
+from pat.scorer.predictor import Predictor, unmasked
 from pat.scorer.reading import Reading
 
-_SNAPSHOT_FORMAT = 1
+_SNAPSHOT_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class _Measured:
     value: float = math.nan
     hotelling_t2: float = math.nan
     q_residuals: float = math.nan
-    treated: Array | None = None
+    entered: bool = False
 
 
 class Blend:
@@ -39,20 +42,20 @@ class Blend:
     -----
     Spectra that came in their order and gave finite numbers enter the moving blocks, saturated ones and those out
     of scope too, so that the block statistics are what a direct computation over the last n such spectra gives.
-    A frozen spectrum is no new one and does not enter. Only good ones count as evidence.
+    A frozen spectrum is no new one and does not enter: one with the very numbers of another of this batch, or nearer to
+    one of the last two blocks than new spectra ever are to each other. Only good ones count as evidence.
     """
 
-    def __init__(self, predictor: Predictor, rule: Rule, batch: str, *, artefact: str, unreleased: bool) -> None:
+    def __init__(self, predictor: Predictor, rule: Rule, batch: str, *, artefact: str) -> None:
         if not isinstance(batch, str) or not batch:
             raise InputError(f"`batch` must be a name, got {batch!r}")
         self.batch = batch
         self._predictor, self._rule = predictor, rule
-        self._artefact, self._unreleased = artefact, unreleased
-        n = rule.block_size
-        self._treated = blocks.Ring(2 * n, predictor.treat.wavelength.size)
-        self._values = blocks.Ring(n, 1)
+        self._artefact = artefact
+        self._window = Window(rule.block_size, predictor.treat.wavelength.size)
         self._endpoint = Endpoint(rule)
-        self._previous: Array | None = None
+        # Hashes of spectra: whatever comes again within a run is known, and the memory is bounded.
+        self._seen: deque[str] = deque(maxlen=rule.max_revolutions)
         self._index = 0
 
     def update(self, absorbance: Any, revolution: int | None = None) -> Reading:
@@ -93,58 +96,48 @@ class Blend:
             return _Measured(Status.WRONG_LENGTH)
         if not np.isfinite(x).all():
             return _Measured(Status.NOT_FINITE)
-        frozen = self._previous is not None and np.array_equal(x, self._previous)
-        self._previous = x
-        if frozen:
+        if self._repeats(x):
             return _Measured(Status.FROZEN)
-        treated = self._predictor.treat(x)
-        if not np.isfinite(treated).all():
+        treated, presentation = self._predictor.treat(x), self._predictor.treat.presentation(x)
+        if not (np.isfinite(treated).all() and np.isfinite(presentation).all()):
             return _Measured(Status.NOT_FINITE)
-        return self._score(x, treated)
+        if self._window.distance(treated) < self._rule.repeat_distance:
+            return _Measured(Status.FROZEN)
+        return self._score(x, treated, presentation)
 
-    def _score(self, x: Array, treated: Array) -> _Measured:
+    def _repeats(self, x: Array) -> bool:
+        """Whether a spectrum (p,) has come before in this batch, number for number; it counts as seen from now on."""
+        name = hashlib.blake2b(x.tobytes(), digest_size=16).hexdigest()
+        known = name in self._seen
+        if not known:
+            self._seen.append(name)
+        return known
+
+    def _score(self, x: Array, treated: Array, presentation: Array) -> _Measured:
         value, t2, q = self._predictor.evaluate(treated[None, :])
         if not np.isfinite([value, t2, q]).all():
             return _Measured(Status.NOT_FINITE)
-        self._treated.push(treated)
-        self._values.push(value)
-        if np.abs(x).max() >= self._predictor.saturation:
+        self._window.push(treated, float(value[0]), presentation)
+        if saturated(x, self._predictor.saturation):
             status = Status.SATURATED
         elif not self._predictor.within(value, t2, q)[0]:
             status = Status.OUT_OF_SCOPE
         else:
-            status = Status.OK if len(self._treated) >= self._rule.block_size else Status.WARM_UP
-        return _Measured(status, float(value[0]), float(t2[0]), float(q[0]), treated)
+            status = Status.OK if self._window.full else Status.WARM_UP
+        return _Measured(status, float(value[0]), float(t2[0]), float(q[0]), entered=True)
 
     def _reading(self, revolution: int, measured: _Measured) -> Reading:
-        n = self._rule.block_size
-        entered = measured.treated is not None
-        full = entered and len(self._treated) >= n
-        mbsd = float(blocks.mbsd(self._treated.last(n))) if full else math.nan
-        ratio = math.nan
-        if entered and len(self._treated) >= 2 * n:
-            ratio = float(blocks.moving_f(self._treated.last(n, skip=n), self._treated.last(n)))
+        block, upper = BlockStatistics(), math.nan
+        if measured.entered and self._window.full:
+            block, upper = self._window.statistics(), float(blend_rsd_upper(self._rule, self._window.values))
         q_in = bool(measured.q_residuals <= self._predictor.q_limit)
-        spread = self._spread() if full else (math.nan,) * 4
-        decision = self._endpoint.observe(measured.status, revolution, measured.value, q_in, mbsd, ratio, spread[3])
-        return self._assemble(revolution, measured, mbsd, ratio, spread, decision)
-
-    def _spread(self) -> tuple[float, ...]:
-        """Mean, RSD, its upper bound, and the bound of the blend alone, of the last block's predictions."""
-        values = self._values.last(self._rule.block_size)[:, 0]
-        mean, sd = blocks.block_mean(values), blocks.block_sd(values)
-        rsd = (blocks.relative(sd, mean), blocks.relative(sd * self._rule.upper_factor, mean))
-        return float(mean), float(rsd[0]), float(rsd[1]), float(blend_rsd_upper(self._rule, values))
+        decision = self._endpoint.observe(measured.status, revolution, measured.value, q_in, block, upper)
+        return self._assemble(revolution, measured, block, upper, decision)
 
     def _assemble(
-        self,
-        revolution: int,
-        measured: _Measured,
-        mbsd: float,
-        ratio: float,
-        spread: tuple[float, ...],
-        decision: Decision,
+        self, revolution: int, measured: _Measured, block: BlockStatistics, upper: float, decision: Decision
     ) -> Reading:
+        mean, sd = np.asarray(block.mean), np.asarray(block.sd)
         return Reading(
             batch=self.batch,
             index=self._index,
@@ -155,18 +148,21 @@ class Blend:
             hotelling_t2=measured.hotelling_t2,
             q_residuals=measured.q_residuals,
             in_scope=measured.status in (Status.OK, Status.WARM_UP),
-            mbsd=mbsd,
-            moving_f=ratio,
-            block_mean=spread[0],
-            block_rsd=spread[1],
-            block_rsd_upper=spread[2],
-            blend_rsd_upper=spread[3],
+            mbsd=block.mbsd,
+            moving_f=block.moving_f,
+            block_mean=block.mean,
+            block_rsd=float(blocks.relative(sd, mean)),
+            block_rsd_upper=float(blocks.relative(sd * self._rule.upper_factor, mean)),
+            blend_rsd_upper=upper,
+            level_step=block.level_step,
+            contrast_step=block.contrast_step,
+            novelty=block.novelty,
             evidence=decision.evidence,
             verdicts=decision.verdicts,
             endpoint=decision.endpoint,
             reason=decision.reason,
             artefact=self._artefact,
-            unreleased=self._unreleased,
+            unreleased=True,
         )
 
     def snapshot(self) -> dict[str, Any]:
@@ -176,20 +172,18 @@ class Blend:
             "artefact": self._artefact,
             "batch": self.batch,
             "index": self._index,
-            "previous": None if self._previous is None else self._previous.tolist(),
-            "treated": self._treated.to_list(),
-            "values": [row[0] for row in self._values.to_list()],
+            "seen": list(self._seen),
+            "window": self._window.snapshot(),
             "endpoint": self._endpoint.snapshot(),
         }
         return state | {"sha256": _snapshot_hash(state)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Carry on from a snapshot that `batch_of` has checked."""
-        previous = state["previous"]
         self._index = int(state["index"])
-        self._previous = None if previous is None else np.array(previous, dtype=np.float64)
-        self._treated.refill(state["treated"])
-        self._values.refill(state["values"])
+        self._seen.clear()
+        self._seen.extend(state["seen"])
+        self._window.restore(state["window"])
         self._endpoint.restore(state["endpoint"])
 
 
@@ -205,9 +199,9 @@ def _revolution(given: Any, last: int | None) -> int | None:
 
 
 def _numbers(given: Any) -> Array | None:
-    """Return a new array of what was given; None where that is not real numbers."""
+    """Return a new array of what was given, NaN where it is masked; None where that is not real numbers."""
     try:
-        found = np.array(given)
+        found = np.array(unmasked(given))
     except (TypeError, ValueError, OverflowError):
         return None
     return found.astype(np.float64, copy=False) if found.dtype.kind in "iuf" else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from pat.artefact import Content
 from pat.core import diagnostics
-from pat.core.preprocess import Treatment
+from pat.core.preprocess import Treatment, saturated
 from pat.core.types import Array, BoolArray
 from pat.errors import ArtefactError, InputError
 
@@ -34,6 +34,13 @@ class Prediction:
     hotelling_t2: Array
     q_residuals: Array
     in_scope: BoolArray
+
+
+def unmasked(given: Any) -> Any:
+    """Return what was given; of a masked array the numbers, with NaN where they are masked."""
+    if isinstance(given, np.ma.MaskedArray) and given.dtype.kind in "iuf":
+        return np.ma.filled(given.astype(np.float64), np.nan)
+    return given
 
 
 class Predictor:
@@ -90,7 +97,7 @@ class Predictor:
     def predict(self, absorbance: Any) -> Prediction:
         """Predict spectra of shape (n, p) or (p,); see `pat.scorer.Scorer.predict`."""
         try:
-            x = np.atleast_2d(np.asarray(absorbance, dtype=np.float64))
+            x = np.atleast_2d(np.asarray(unmasked(absorbance), dtype=np.float64))
         except (TypeError, ValueError) as error:
             raise InputError(f"spectra must be numbers of shape (n, {self.wavelength.size}): {error}") from error
         if x.ndim != 2 or x.shape[1] != self.wavelength.size:
@@ -103,5 +110,4 @@ class Predictor:
             with np.errstate(over="ignore", invalid="ignore"):
                 out[:, finite] = self.evaluate(self.treat(x[finite]))
         value, t2, q = out
-        below = np.where(finite, np.abs(x).max(axis=1), np.inf) < self.saturation
-        return Prediction(value, t2, q, below & self.within(value, t2, q))
+        return Prediction(value, t2, q, ~saturated(x, self.saturation) & self.within(value, t2, q))

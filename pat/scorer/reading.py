@@ -37,6 +37,9 @@ class Reading:
         RSD of the last block's predictions (%) and its upper confidence bound; the method's own noise included.
     blend_rsd_upper : float
         The same bound for the blend itself: the method's repeatability removed and the slope allowed for (%).
+    level_step, contrast_step, novelty : float
+        How far the raw mean (level) and SD (contrast) jump from one spectrum of the last block to the next, and how far
+        they are from the nearest of those before (AU): powder at rest has next to none of these.
     evidence : float
         Share (0 to 1) of the evidence for homogeneity gathered so far.
     verdicts : Verdicts
@@ -69,6 +72,9 @@ class Reading:
     block_rsd: float
     block_rsd_upper: float
     blend_rsd_upper: float
+    level_step: float
+    contrast_step: float
+    novelty: float
     evidence: float
     verdicts: Verdicts
     endpoint: int | None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pat import artefact
-from pat.artefact import Content
+from pat.artefact import Artefact, Content
 from pat.core.evidence import Rule
 from pat.errors import ArtefactError, InputError
 from pat.scorer.blend import Blend, batch_of
@@ -23,8 +23,6 @@ class Scorer:
     ----------
     content : Content
         Content of an artefact; `Scorer.load` reads and verifies one.
-    unreleased : bool, default True
-        Mark every reading as not released.
 
     Attributes
     ----------
@@ -41,10 +39,9 @@ class Scorer:
         If the content does not hold together.
     """
 
-    def __init__(self, content: Content, *, unreleased: bool = True) -> None:
+    def __init__(self, content: Content) -> None:
         self.digest = content.digest
         self.document = content.document
-        self.unreleased = unreleased
         self._predictor = Predictor(content)
         self.wavelength = self._predictor.wavelength
         try:
@@ -74,13 +71,30 @@ class Scorer:
                 f"{path} has not been released; to explore with it, pass allow_unreleased=True (on the command "
                 "line --allow-unreleased): every reading will carry that"
             )
+        return cls.proven(found, path)
+
+    @classmethod
+    def proven(cls, found: Artefact, where: object) -> Scorer:
+        """Return the scorer of an artefact that was read, after proof that it still gives its known answers.
+
+        Parameters
+        ----------
+        found : Artefact
+        where : object
+            What it is called in messages.
+
+        Raises
+        ------
+        ArtefactError
+            If its validation did not pass, or it computes other numbers here than in the laboratory.
+        """
         if found.validation.get("passed") is not True:
-            raise ArtefactError(f"{path}: its validation did not pass")
-        scorer = cls(found.content, unreleased=True)
-        scorer._prove(path, found.known_answers)
+            raise ArtefactError(f"{where}: its validation did not pass")
+        scorer = cls(found.content)
+        scorer._prove(where, found.known_answers)
         return scorer
 
-    def _prove(self, path: str | Path, known: artefact.Arrays) -> None:
+    def _prove(self, path: object, known: artefact.Arrays) -> None:
         try:
             got = self.predict(known["absorbance"])
         except ValueError as error:  # spectra of another axis, or arrays of the model that do not fit together
@@ -134,7 +148,7 @@ class Scorer:
         InputError
             If the method has no homogeneity rule, or the batch no name.
         """
-        return Blend(self._predictor, self.require_rule(), batch, artefact=self.digest, unreleased=self.unreleased)
+        return Blend(self._predictor, self.require_rule(), batch, artefact=self.digest)
 
     def resume(self, state: dict[str, Any]) -> Blend:
         """Carry on with a batch from `Blend.snapshot`, bit for bit.

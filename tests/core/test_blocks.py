@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections import deque
@@ -64,6 +65,71 @@ def test_frozen_blocks_have_no_ratio_and_raise_no_warning():
     assert float(blocks.moving_f(moving, frozen)) == math.inf
     assert float(blocks.moving_f(frozen, moving)) == 0.0
     assert float(blocks.mbsd(frozen)) == 0.0
+
+
+def test_successive_differences_by_hand_and_what_they_leave_out():
+    # Differences 1, -2, 3, 0: 14 over 2 x 4.
+    assert float(blocks.successive_sd(np.array([1.0, 2.0, 0.0, 3.0, 3.0]))) == pytest.approx(math.sqrt(14.0 / 8.0))
+    # Independent values: the same standard deviation as the sample's own. A drift and a step hardly add to it.
+    values = np.random.default_rng(47).normal(0.5, 0.02, 20_000)
+    assert float(blocks.successive_sd(values)) == pytest.approx(0.02, rel=0.03)
+    still, turn = 1e-4 * np.random.default_rng(48).standard_normal((50, 20)), np.arange(20)
+    assert blocks.successive_sd(still + 1e-3 * turn).max() < 0.001
+    assert blocks.successive_sd(still + 0.03 * (turn > 9)).max() < 0.03 / 6.0
+
+
+def test_novelty_is_the_distance_to_the_nearest_of_those_before():
+    x = _series(30, 3)
+    found = blocks.novelty(x, 7)
+    assert found[0] == math.inf
+    for i in range(1, 30):
+        assert found[i] == pytest.approx(min(math.dist(x[i], x[j]) for j in range(max(0, i - 7), i)), rel=1e-12)
+    assert blocks.nearest(x[:0], x[0]) == math.inf
+    assert blocks.nearest(x, x[4]) == 0.0
+
+
+def _window(x: np.ndarray, n: int) -> blocks.Window:
+    window = blocks.Window(n, x.shape[1])
+    for row in x:
+        window.push(row, float(row.sum()), row[:2])
+    return window
+
+
+def test_the_window_says_what_its_last_blocks_give():
+    n, x = 5, _series(40, 4)
+    for m in range(1, 40):
+        window, seen = _window(x[:m], n), x[:m]
+        found, block = window.statistics(), seen[-n:]
+        assert window.full == (m >= n)
+        assert window.distance(x[39]) == blocks.nearest(seen[-2 * n :], x[39])
+        if m < n:
+            assert all(math.isnan(value) for value in vars(found).values())
+            continue
+        np.testing.assert_array_equal(window.values, block.sum(axis=1))
+        assert found.mbsd == pytest.approx(_mbsd(block), rel=1e-11)
+        assert found.mean == pytest.approx(statistics.fmean(block.sum(axis=1)), rel=1e-12)
+        assert found.sd == pytest.approx(statistics.stdev(block.sum(axis=1)), rel=1e-11)
+        assert found.level_step == pytest.approx(float(blocks.successive_sd(block[:, 0])), rel=1e-12)
+        assert found.contrast_step == pytest.approx(float(blocks.successive_sd(block[:, 1])), rel=1e-12)
+        assert math.isnan(found.moving_f) == (m < 2 * n)
+        # Only distances from two whole blocks count, and a block of them is needed.
+        assert math.isnan(found.novelty) == (m < 3 * n)
+        if m >= 3 * n:
+            whole = blocks.novelty(x[:m, :2], 2 * n)[-n:]
+            assert found.novelty == pytest.approx(statistics.median(whole), rel=1e-12)
+
+
+def test_a_window_comes_back_from_its_snapshot_and_holds_plain_numbers():
+    x = _series(23, 4)
+    x[20] = 1e200  # distances that overflow
+    with np.errstate(over="ignore"):
+        window = _window(x, 4)
+    state = json.loads(json.dumps(window.snapshot(), allow_nan=False))
+    again = blocks.Window(4, 4)
+    again.restore(state)
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert repr(again.statistics()) == repr(window.statistics())
+    assert again.snapshot() == window.snapshot()
 
 
 def test_a_spike_passes_through_and_leaves_nothing_behind():

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pat.core.endpoint import GOOD, Decision, Endpoint, State, Status, Verdict
+from pat.core.blocks import BlockStatistics
+from pat.core.endpoint import GOOD, IN_WORDS, Decision, Endpoint, State, Status, Verdict, Verdicts, in_words
 from pat.core.evidence import Rule
 
 RULE = Rule(
@@ -31,9 +32,17 @@ RULE = Rule(
     centre_size=3,
     pocket_sd=3.0,
     pocket_window=5,
+    quiet_sd=3.0,
+    quiet_window=1,
     steady_ratio=2.0,
     f_quantile=1.5,
     mbsd_limit=1.0,
+    least_level_step=0.01,
+    least_contrast_step=0.002,
+    least_novelty=0.001,
+    least_mbsd=0.1,
+    least_sd=0.0,
+    repeat_distance=1e-6,
     upper_factor=1.7,
     watch_ratios=(0.5, 2.0),
     watch_threshold=4.0,
@@ -58,6 +67,10 @@ class Event:
     mbsd: float = 0.5
     moving_f: float = 1.0
     rsd_upper: float = 1.0
+    level_step: float = 0.03
+    contrast_step: float = 0.005
+    novelty: float = 0.003
+    sd: float = 0.1
     turn: int = 1
 
 
@@ -67,13 +80,15 @@ def good(n: int, **changed: Any) -> list[Event]:
 
 def bad(status: Status, n: int = 1, *, q_in: bool = False) -> list[Event]:
     value = 10.0 if status is Status.OUT_OF_SCOPE else math.nan
-    return [Event(status, value, q_in, math.nan, math.nan, math.nan)] * n
+    nan = math.nan
+    return [Event(status, value, q_in, nan, nan, nan, level_step=nan, contrast_step=nan, novelty=nan, sd=nan)] * n
 
 
 def observe(endpoint: Endpoint, event: Event, revolution: int) -> Decision:
-    return endpoint.observe(
-        event.status, revolution, event.value, event.q_in, event.mbsd, event.moving_f, event.rsd_upper
+    block = BlockStatistics(
+        event.mbsd, event.moving_f, 10.0, event.sd, event.level_step, event.contrast_step, event.novelty
     )
+    return endpoint.observe(event.status, revolution, event.value, event.q_in, block, event.rsd_upper)
 
 
 def follow(events: list[Event], rule: Rule = RULE, start: int = 0) -> list[Decision]:
@@ -155,7 +170,7 @@ def test_each_verdict_comes_when_it_can_be_given():
     first = [
         {name for name, v in vars(d.verdicts).items() if v is not Verdict.NO_DECISION} for d in follow(good(FIRST))
     ]
-    at_block = {"on_target", "spectral", "in_scope"}
+    at_block = {"on_target", "spectral", "in_scope", "moving"}
     assert first[:2] == [set(), set()]
     assert first[2] == at_block
     assert first[3] == first[4] == at_block | {"homogeneous"}
@@ -177,14 +192,23 @@ def test_each_verdict_comes_when_it_can_be_given():
         ("on_target", good(12, value=9.59)),
         ("spectral", good(12, mbsd=1.01)),
         ("spectral", good(12, mbsd=math.inf)),
+        ("moving", good(12, level_step=0.0099)),
+        ("moving", good(12, contrast_step=0.00199)),
+        ("moving", good(12, novelty=0.00099)),
+        ("moving", good(12, novelty=math.nan, level_step=0.0099)),  # one number below its least is enough
+        ("moving", good(12, mbsd=0.099)),
+        ("moving", good(12, sd=0.0099)),
     ],
 )
 def test_each_verdict_can_fail_and_none_is_overruled(verdict, events):
-    rule = replace(RULE, min_revolutions=12)
+    rule = replace(RULE, min_revolutions=12, least_sd=0.01)
     assert _last(events, rule)[verdict] is Verdict.FAIL
     decision = follow(events, rule)[-1]
+    if verdict == "moving":  # for a whole block and longer: a fault, with its own words
+        assert decision.state is State.SENSOR_FAULT
+        return
     assert decision.state in (State.MIXING, State.STEADY)
-    assert verdict in decision.reason
+    assert IN_WORDS[verdict] in decision.reason
     assert decision.endpoint is None
 
 
@@ -195,6 +219,7 @@ def test_each_verdict_can_fail_and_none_is_overruled(verdict, events):
         ("steady", Event(moving_f=0.0)),
         ("spectral", Event(mbsd=math.nan)),
         ("homogeneous", Event(rsd_upper=math.nan)),
+        ("moving", Event(novelty=math.nan)),
     ],
 )
 def test_what_cannot_be_judged_is_no_decision_and_never_a_pass(verdict, event):
@@ -231,7 +256,7 @@ def test_a_bad_reading_is_no_pass_and_starts_the_evidence_again(status):
     found = follow([*good(7), *bad(status), *good(12)])
     broken = found[7]
     assert broken.state is State.MIXING
-    assert broken.reason == f"reading {status.value}: the evidence starts again"
+    assert broken.reason == f"reading {in_words(status)}: the evidence starts again"
     assert broken.evidence == 0.0
     assert Verdict.PASS not in vars(broken.verdicts).values()
     expected = Verdict.FAIL if status is Status.OUT_OF_SCOPE else Verdict.NO_DECISION
@@ -269,7 +294,31 @@ def test_an_outlying_reading_before_the_end_point_starts_the_pocket_count_again(
             assert found[-1].verdicts.pocket_free is verdict
 
 
+def test_a_near_reading_starts_the_nearer_guard_again_and_that_alone():
+    rule = replace(RULE, quiet_sd=1.5, quiet_window=4, threshold=0.1)
+    near, nearer = (Event(value=10.0 + beyond * SPREAD) for beyond in (1.51, 1.49))
+    assert follow([*good(7), nearer], rule)[-1].verdicts.pocket_free is Verdict.PASS
+    found = follow([*good(7), near, *good(6)], rule)
+    # Its five clean readings are there; four quiet ones come three readings after it has left the mean.
+    assert [d.verdicts.pocket_free is Verdict.PASS for d in found[7:]] == [False] * 4 + [True] * 3
+    assert found[7].evidence == 0.0
+    assert found[9].evidence == pytest.approx(0.5)
+
+
+def test_before_either_guard_could_pass_there_is_no_verdict_on_pockets():
+    rule = replace(RULE, quiet_window=8)
+    verdicts = [d.verdicts.pocket_free for d in follow(good(12), rule)]
+    assert verdicts == [Verdict.NO_DECISION] * 10 + [Verdict.PASS] * 2
+
+
 # After the end-point
+
+
+def test_a_near_reading_after_the_end_point_takes_uniform_away_until_it_is_quiet_again():
+    rule = replace(RULE, quiet_sd=1.5, quiet_window=4, threshold=0.1, watch_threshold=1e6)
+    found = follow([*good(10), Event(value=10.0 + 1.6 * SPREAD), *good(6)], rule)
+    assert [d.state is State.UNIFORM for d in found[9:]] == [True] + [False] * 4 + [True] * 3
+    assert found[10].reason == "once uniform, now open: free of pockets"
 
 
 def _reason(events: list[Event], rule: Rule = RULE) -> tuple[State, str]:
@@ -331,6 +380,54 @@ def test_uniform_never_stands_beside_a_verdict_that_does_not_pass():
     assert {d.endpoint for d in found[8:]} == {FIRST}
 
 
+# Powder at rest
+
+
+def test_powder_that_never_moved_is_a_sensor_fault_after_a_block_of_it():
+    unknown = {"level_step": math.nan, "contrast_step": math.nan, "novelty": math.nan}
+    still = follow([*good(2, **unknown), *good(10, level_step=1e-4)])
+    # The first block is full at the third reading, and quiet for a block at the fifth.
+    assert [d.state for d in still[:5]] == [State.MIXING] * 4 + [State.SENSOR_FAULT]
+    assert {d.state for d in still[4:]} == {State.SENSOR_FAULT}
+    assert still[-1].reason == "the powder does not move past the window, or the sensor repeats itself"
+    assert all(d.evidence <= 0.2 for d in still)
+    assert still[-1].endpoint is None
+
+
+def test_readings_of_powder_at_rest_are_no_evidence_for_the_blend_that_moves_on():
+    quiet = good(7, level_step=1e-4)
+    found = follow([*quiet, *good(12)])
+    # Moving again ends the fault at once; the evidence and the pocket count begin with the first moving block.
+    assert [d.state for d in found[5:8]] == [State.SENSOR_FAULT, State.SENSOR_FAULT, State.STEADY]
+    np.testing.assert_allclose([d.evidence for d in found[7:12]], [0.2, 0.4, 0.6, 0.8, 1.0], rtol=1e-12)
+    assert found[-1].endpoint == 12
+
+
+def test_powder_that_stops_after_the_end_point_is_no_longer_uniform_and_then_a_fault():
+    found = follow([*good(9), *good(4, novelty=1e-5), *good(6)])
+    assert [d.state for d in found[8:13]] == [State.UNIFORM] + [State.STEADY] * 2 + [State.SENSOR_FAULT] * 2
+    assert found[9].reason == "once uniform, now open: moving"
+    assert found[9].verdicts.moving is Verdict.FAIL
+    # Moving again, it is uniform once five readings of moving powder have shown so anew; nothing was over-mixed.
+    assert [d.state for d in found[13:]] == [State.STEADY] * 4 + [State.UNIFORM] * 2
+    assert {d.endpoint for d in found[8:]} == {FIRST}
+
+
+def test_a_block_that_cannot_yet_be_compared_neither_makes_a_fault_nor_ends_one():
+    unknown = good(4, novelty=math.nan)
+    assert "f" not in states([*unknown, *good(8)])
+    assert states([*good(5, level_step=1e-4), *unknown, *good(1)])[4:] == "f" + "ffff" + "U"
+
+
+def test_every_verdict_has_words_for_people():
+    assert list(IN_WORDS) == list(vars(Verdicts()))
+    assert not any("_" in words for words in IN_WORDS.values())
+    assert in_words(Status.OUT_OF_ORDER) == "out of order"
+    assert follow(good(2))[-1].reason == (
+        "waiting until it is steady, homogeneous, free of pockets, on target, spectrally quiet, in scope, moving"
+    )
+
+
 # Faults
 
 
@@ -338,7 +435,7 @@ def test_uniform_never_stands_beside_a_verdict_that_does_not_pass():
 def test_bad_readings_in_a_row_are_a_sensor_fault_until_a_block_of_good_ones(status):
     assert states([*good(4), *bad(status, 4), *good(9)]) == "mmmm" + "mmff" + "ff" + "mmm" + "UUUU"
     found = follow([*good(4), *bad(status, 3), *good(1)])
-    assert found[6].reason == f"readings {status.value}"
+    assert found[6].reason == f"readings {in_words(status)}"
     assert found[7].reason == "waiting for a block of good readings"
 
 
@@ -415,6 +512,8 @@ EVENTS = st.lists(
         mbsd=st.sampled_from([*[0.5] * 8, 2.0, math.nan]),
         moving_f=st.sampled_from([*[1.0] * 8, 1.5, 0.5, 0.0, math.inf, math.nan]),
         rsd_upper=st.sampled_from([*[1.0] * 8, 3.0, 3.01, math.nan]),
+        level_step=st.sampled_from([*[0.03] * 8, 0.01, 0.0099, math.nan]),
+        novelty=st.sampled_from([*[0.003] * 8, 1e-5, math.nan]),
         turn=st.sampled_from([*[1] * 20, 2, 5]),
     ),
     max_size=45,
@@ -463,6 +562,10 @@ def test_uniform_is_never_said_without_its_grounds(events, least):
             mean = np.mean([events[k].value for k in last])
             assert abs(mean / 10.0 - 1.0) <= 0.04 * (1 + 1e-9)
             assert event.rsd_upper <= rule.max_rsd
+            assert event.level_step >= rule.least_level_step
+            assert event.novelty >= rule.least_novelty
+            # Nor was any of the readings that count as evidence one of powder at rest.
+            assert not any(events[k].level_step < rule.least_level_step for k in last)
             assert decision.verdicts.homogeneous is Verdict.PASS
             endpoint = endpoint or revolution
         assert decision.endpoint == endpoint

@@ -62,7 +62,7 @@ def test_scores_and_loadings_equal_scikit_learn_up_to_sign():
 
 @pytest.mark.parametrize("treated", [False, True], ids=["raw", "snv"])
 def test_gasoline_coefficients_equal_scikit_learn_and_ikpls_for_1_to_10_components(measured, treated):
-    data = measured("gasoline.npz")
+    data = measured("gasoline")
     x, y = data["absorbance"], data["octane"]
     x = snv(x) if treated else x
     model = _fit(x, y, 10)
