@@ -7,6 +7,7 @@ document while it is written; the text under each key is its description there.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pat.core import baseline
 from pat.core.preprocess import Treatment
 from pat.errors import InputError, MethodError
+from pat.files import canonical_json
 from pat.yaml12 import dotted, read_yaml
 
 Positive = Annotated[float, Field(gt=0.0)]
@@ -37,6 +39,7 @@ _ENDPOINT_CRITERIA = (
     "max_early_endpoints",
     "max_false_endpoints",
     "max_missed_endpoints",
+    "max_uniform_while_not",
     "max_unseen_faults",
     "max_median_delay",
 )
@@ -168,15 +171,23 @@ _STEP_NAMES = ("snv", "savitzky_golay", "baseline")
 
 
 class CalibrationRules(_Section):
-    """How the model is calibrated; cross-validation always leaves whole batches out."""
+    """How the model is calibrated; cross-validation never splits a batch."""
 
     max_components: Annotated[int, Field(ge=1)]
     """Most PLS components (latent variables) that cross-validation tries."""
     component_rule: Literal["first_minimum", "one_standard_error"]
     """How the number of components follows from RMSECV: `first_minimum` takes the first local minimum,
     `one_standard_error` the fewest within one batch-wise standard error of the smallest."""
+    folds: Literal["batch", "lot", "day"] = "batch"
+    """What cross-validation leaves out at a time: each batch, or all batches of a lot or a day (facts of the batch
+    table). Batches that share a lot share its errors, and by batch RMSECV then comes out too small."""
     scope_confidence: Annotated[float, Field(ge=0.5, lt=1.0)]
     """Share of in-scope spectra that the limits of T2 and of Q each let pass, such as 0.999."""
+
+    @property
+    def left_out(self) -> str:
+        """What cross-validation leaves out at a time, in words."""
+        return {"batch": "whole batches", "lot": "whole lots", "day": "whole days"}[self.folds] + " left out"
 
 
 class HomogeneityRules(_Section):
@@ -189,7 +200,11 @@ class HomogeneityRules(_Section):
     max_mean_deviation: Positive
     """Largest deviation of the mean from target (% of target)."""
     risk_per_batch: Annotated[float, Field(gt=0.0, lt=0.5)]
-    """Chance that a blend which stays exactly at the largest RSD is ever called uniform."""
+    """Chance that a blend which varies normally and stays exactly at the largest RSD is ever called uniform; and that
+    one is in which the smallest pockets lie so far off that hardly a reading of one is missed."""
+    pocket_risk_per_batch: Annotated[float, Field(gt=0.0, lt=0.5)] | None = None
+    """The same chance for a blend that nearer pockets, of the smallest share or more, bring exactly to the largest RSD;
+    none means that of `risk_per_batch`. A smaller one is paid for in revolutions."""
     smallest_pocket: Share
     """Smallest share of spectra from unmixed pockets that the rule guards against."""
     scale_of_scrutiny: Positive
@@ -198,6 +213,11 @@ class HomogeneityRules(_Section):
     """Revolutions before which no blend is called uniform."""
     max_revolutions: Annotated[int, Field(ge=1)]
     """Revolutions after which mixing is given up."""
+
+    @property
+    def pocket_risk(self) -> float:
+        """Chance that a blend which pockets bring exactly to the largest RSD is ever called uniform."""
+        return self.risk_per_batch if self.pocket_risk_per_batch is None else self.pocket_risk_per_batch
 
     def _problems(self) -> list[_Problem]:
         problems: list[_Problem] = []
@@ -233,12 +253,17 @@ class AcceptanceCriteria(_Section):
     """Most blends called uniform that never were, no longer were, or could not be seen."""
     max_missed_endpoints: Count | None = None
     """Most blends that became uniform and were never called so."""
+    max_uniform_while_not: Count | None = None
+    """Most blends called uniform for more revolutions than the tolerance while they were not, in the whole run: what
+    de-mixes or is fouled after a right end-point counts too."""
     max_unseen_faults: Count | None = None
-    """Most blends behind a fouled window that are not called a sensor fault."""
+    """Most blends behind a fouled window, at any time of the run, that are not called a sensor fault; a validation
+    without such a blend shows nothing, and does not meet it."""
     max_median_delay: NotNegative | None = None
     """Largest median delay (revolutions) of the end-point behind the true one."""
     endpoint_tolerance: Count = 5
-    """Revolutions before the true end-point that still count as on time."""
+    """Revolutions before the true end-point that still count as on time, for which a blend that is not uniform may
+    be called so, and for which a film on the window may stay unseen."""
 
     def _problems(self) -> list[_Problem]:
         if self.slope is not None and not self.slope[0] < 1.0 < self.slope[1]:
@@ -319,6 +344,11 @@ class Method(_Section):
     def document(self) -> dict[str, Any]:
         """Return the method as plain JSON-able data, every key present and in a fixed order."""
         return self.model_dump(mode="json")
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the whole document, acceptance criteria included."""
+        return hashlib.sha256(canonical_json(self.document())).hexdigest()
 
     def treatment(self, wavelength: Any) -> Treatment:
         """Compile the wavelength ranges and preprocessing steps for a native axis of shape (p,), in nm."""

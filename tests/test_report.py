@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from pat.assembly import assemble
-from pat.report import build
-from tests.validated import Validated, validated
+from pat.report import build, wording
+from pat.validation.gate import PLAIN
+from tests.validated import Validated, stamped, validated
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,6 @@ def report(made: Validated) -> str:
         homogeneity=made.homogeneity,
         pure=made.pure,
         replay=replace(made.validation.profiles[0], batch="H01"),
-        digest=assemble(made.method, made.calibration, made.homogeneity).digest,
     )
 
 
@@ -49,16 +49,18 @@ def predicting(made: Validated, **document: Any) -> Validated:
         **document,
     }
     method = made.method.model_copy(update={"homogeneity": None})
-    return replace(
-        made,
-        method=method,
-        calibration=replace(made.calibration, method=method),
-        validation=replace(made.validation, document=found, profiles=[]),
+    return stamped(
+        replace(
+            made,
+            method=method,
+            calibration=replace(made.calibration, method=method),
+            validation=replace(made.validation, document=found, profiles=[]),
+        )
     )
 
 
 def bare(made: Validated, **changes: Any) -> str:
-    """Return the shortest report: no blends, no pure components, no replay, no digest."""
+    """Return the shortest report: no blends, no pure components, no replay."""
     given = {"raw": made.raw, "treated": made.treated} | changes
     return build(made.method, made.calibration, made.validation, **given)
 
@@ -166,6 +168,61 @@ def test_every_end_point_has_its_verdict(page: str) -> None:
     assert re.search(r"B2 fouling \d+ – – ✓ rightly not declared 0 mixing → sensor fault", text)
 
 
+def test_what_speaks_against_a_blend_after_a_right_end_point_is_said(made: Validated) -> None:
+    first, *rest = made.validation.document["endpoints"]
+    document = {**made.validation.document, "endpoints": [first | {"uniform_while_not": 9, "uniform_too_long": True}]}
+    document["endpoints"] += [case | {"fault_seen": False} for case in rest]
+    rows = wording.endpoints(replace(made.validation, document=document))
+    assert [(row["verdict"], row["good"], row["wrong"]) for row in rows] == [
+        ("on time; called uniform for too long", False, 9),
+        ("rightly not declared; fault not seen", False, 0),
+        ("rightly not declared; fault not seen", False, 0),
+    ]
+
+
+def test_no_word_of_the_code_is_shown(page: str) -> None:
+    text = Page(page).text()
+    for word in ("none_due", "on_time", "rightly_not_declared", "max_", "uniform_while_not", "SENSOR_FAULT"):
+        assert word not in text
+
+
+def test_every_criterion_has_a_plain_line(made: Validated) -> None:
+    criteria = [{"name": name, "required": f"<= {i}", "found": i, "passed": True} for i, name in enumerate(PLAIN)]
+    found = predicting(made, criteria=criteria).validation
+    lines = [(row["name"], row["required"], row["found"]) for row in wording.criteria(found)]
+    assert lines == [(words, f"≤ {i}", f"{i}") for i, words in enumerate(PLAIN.values())]
+
+
+def test_wavelengths_used_stand_beside_those_asked_for(made: Validated, page: str) -> None:
+    """By hand from the axis: what lies in 960 to 1240 and in 1300 to 1640 nm."""
+    axis = made.raw["wavelength"].values
+    low, high = axis[(axis >= 960) & (axis <= 1240)], axis[(axis >= 1300) & (axis <= 1640)]
+    used = f"{low[0]:.2f} to {low[-1]:.2f} nm, {high[0]:.2f} to {high[-1]:.2f} nm ({low.size + high.size} of the 125"
+    asked = "the method asks for 960 to 1240 nm, 1300 to 1640 nm"
+    assert f"Wavelengths {used} that the instrument has); {asked}" in Page(page).text()
+
+
+def test_a_method_without_ranges_uses_the_whole_axis(made: Validated) -> None:
+    method = made.method.model_copy(update={"spectra": made.method.spectra.model_copy(update={"ranges": ()})})
+    said = dict(wording.about(replace(made.calibration, method=method)))["Wavelengths"]
+    axis = made.raw["wavelength"].values
+    ends = f"{axis[0]:.2f} to {axis[-1]:.2f} nm"
+    assert said == f"{ends} (125 of the 125 that the instrument has); the method asks for the whole axis"
+
+
+def test_the_folds_are_stated(made: Validated, page: str) -> None:
+    assert "error of cross-validation, whole batches left out (8 folds), ± its standard error" in Page(page).text()
+    rules = made.method.calibration.model_copy(update={"folds": "lot"})
+    by_lot = replace(made.calibration, method=made.method.model_copy(update={"calibration": rules}))
+    assert wording.folds(by_lot) == "whole lots left out (8 folds)"
+
+
+def test_lots_that_are_not_known_are_noted(page: str) -> None:
+    """The small campaign has no lots at all."""
+    note = "Note: Independence of lots is not shown: no lot is known of 7 validation batches (B0, B1, B2, V0, V1"
+    assert note in Page(page).text()
+
+
 def test_batches_and_hashes_are_listed(made: Validated, page: str) -> None:
     text = Page(page).text()
     assert "Calibration 8 C0, C1, C2, C3, C4, C5, C6, C7" in text
@@ -180,14 +237,14 @@ def test_simulated_data_are_labelled_and_measured_data_are_not(made: Validated, 
 
 
 def test_what_is_not_given_is_left_out(made: Validated) -> None:
-    text = Page(bare(predicting(made))).text()
-    for absent in ("end-point rule", "End-points of the validation blends", "held-out", "content digest"):
+    text = Page(bare(predicting(made, notes=[]))).text()
+    for absent in ("end-point rule", "End-points of the validation blends", "held-out", "Note:"):
         assert absent not in text
 
 
 def test_names_are_escaped(made: Validated) -> None:
     hostile = predicting(made)
     method = hostile.method.model_copy(update={"product": "<script>alert(1)</script> & more"})
-    text = bare(replace(hostile, method=method, calibration=replace(hostile.calibration, method=method)))
+    text = bare(stamped(replace(hostile, method=method, calibration=replace(hostile.calibration, method=method))))
     assert "<script" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in text

@@ -11,10 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pat import plots
 from pat.artefact import CONVENTIONS
 from pat.calibration import Calibration
+from pat.errors import InputError
 from pat.homogeneity import HomogeneityModel
 from pat.method import Method
 from pat.profiles import Profile
 from pat.report import wording
+from pat.treatment import data_sha256, treated_by
 from pat.validation.run import Validation
 
 __all__ = ["build"]
@@ -30,7 +32,6 @@ def build(
     homogeneity: HomogeneityModel | None = None,
     pure: pd.DataFrame | None = None,
     replay: Profile | None = None,
-    digest: str | None = None,
 ) -> str:
     """Build the report.
 
@@ -47,14 +48,19 @@ def build(
         Spectra of the pure components: column ``wavelength`` (nm) and one column for each component (AU).
     replay : Profile, optional
         A held-out batch, as the loaded artefact followed it.
-    digest : str, optional
-        Content digest of the artefact that this report belongs to.
 
     Returns
     -------
     str
         HTML that needs nothing else: no script, no link, figures as SVG inside it. The same bytes for the same input.
+
+    Raises
+    ------
+    InputError
+        If method, models, validation and spectra do not belong together.
     """
+    digest = validation.content(method, calibration, homogeneity).digest
+    _require_shown(method, calibration, raw, treated)
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -66,6 +72,8 @@ def build(
         simulated=bool(raw.attrs.get("simulated", False)),
         digest=digest,
         criteria=wording.criteria(validation),
+        notes=validation.document["notes"],
+        folds=wording.folds(calibration),
         components=wording.components(calibration),
         merit=wording.merit(calibration, validation),
         claim=wording.claim_sentences(homogeneity) if homogeneity else [],
@@ -81,8 +89,20 @@ def build(
             "Artefact, content digest": digest,
             "Calibration spectra": calibration.data_sha256,
             "Validation spectra": validation.document["data_sha256"],
+            "Truth of the validation blends": validation.document["truth_sha256"],
+            "Method document": validation.document["method_sha256"],
         },
     )
+
+
+def _require_shown(method: Method, calibration: Calibration, raw: xr.Dataset, treated: xr.Dataset) -> None:
+    """Refuse to show other spectra than those that were calibrated on."""
+    for name, ds in (("raw", raw), ("treated", treated_by(method, treated))):
+        if data_sha256(ds) != calibration.data_sha256:
+            raise InputError(
+                f"the report shows calibration spectra: expected {name} ones of content {calibration.data_sha256}, "
+                f"got {data_sha256(ds)}: give --data the store of `pat calibrate`"
+            )
 
 
 def _figures(

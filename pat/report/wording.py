@@ -9,37 +9,15 @@ from typing import Any
 from pat.calibration import Calibration
 from pat.homogeneity import HomogeneityModel
 from pat.plots import in_words
-from pat.validation.endpoints import Outcome
+from pat.validation.endpoints import EndpointCase
+from pat.validation.gate import PLAIN
 from pat.validation.run import Validation
 
-_CRITERIA = {
-    "max_rmsep": "RMSEP",
-    "max_sep": "SEP (bias removed)",
-    "max_bias": "Bias, either sign",
-    "bias_alpha": "Bias not significant (t-test on batch means)",
-    "slope": "Slope of reference on predicted",
-    "min_r2": "R² of prediction",
-    "min_validation_batches": "Independent validation batches",
-    "max_early_endpoints": "End-points declared too early",
-    "max_false_endpoints": "End-points declared of blends that were not uniform",
-    "max_missed_endpoints": "End-points missed",
-    "max_unseen_faults": "Fouled windows not reported",
-    "max_median_delay": "Median delay of the end-point",
-}
 _STEPS = {"snv": "SNV", "savitzky_golay": "Savitzky-Golay"}
 _COMPONENT_RULES = {
     "first_minimum": "the number at the first minimum of RMSECV",
     "one_standard_error": "the fewest components whose RMSECV lies within one standard error of the smallest",
 }
-_OUTCOMES = {
-    Outcome.ON_TIME: "on time",
-    Outcome.EARLY: "too early",
-    Outcome.FALSE: "false",
-    Outcome.MISSED: "missed",
-    Outcome.NONE_DUE: "rightly not declared",
-    Outcome.FAULT_UNSEEN: "fault not seen",
-}
-_GOOD = {Outcome.ON_TIME, Outcome.NONE_DUE}
 
 
 @dataclass(frozen=True)
@@ -65,14 +43,23 @@ def about(calibration: Calibration) -> list[tuple[str, str]]:
     """Say what the method measures, and how."""
     method = calibration.method
     a = method.analyte
-    ranges = ", ".join(f"{low:g} to {high:g} nm" for low, high in method.spectra.ranges) or "the whole axis"
     return [
         ("Method", f"{method.name}, version {method.version}"),
         ("Analyte", f"{a.name} in {a.units}; target {a.target:g}, range {a.low:g} to {a.high:g}"),
-        ("Wavelengths", ranges),
+        ("Wavelengths", _wavelengths(calibration)),
         ("Treatment", " → ".join(_step(step) for step in method.document()["preprocessing"]) or "none"),
         ("Model", f"PLS, {calibration.model.n_components} components"),
     ]
+
+
+def _wavelengths(calibration: Calibration) -> str:
+    """Say which wavelengths the method asks for, and which the instrument's axis has there."""
+    axis, ranges = calibration.wavelength, calibration.method.spectra.ranges
+    used = calibration.method.treatment(axis).wavelength
+    asked = ", ".join(f"{low:g} to {high:g} nm" for low, high in ranges) or "the whole axis"
+    parts = [used[(used >= low) & (used <= high)] for low, high in ranges or [(used[0], used[-1])]]
+    found = ", ".join(f"{part[0]:.2f} to {part[-1]:.2f} nm" for part in parts)
+    return f"{found} ({used.size} of the {axis.size} that the instrument has); the method asks for {asked}"
 
 
 def _step(step: dict[str, Any]) -> str:
@@ -90,7 +77,7 @@ def merit(calibration: Calibration, validation: Validation) -> list[Row]:
         Row(
             "RMSECV",
             f"{number(of_model['rmsecv'])} ± {number(of_model['rmsecv_se'])} {units}",
-            "error of cross-validation, whole batches left out, ± its standard error",
+            f"error of cross-validation, {folds(calibration)}, ± its standard error",
         ),
         Row("RMSEP", f"{number(found['rmsep'])} {units}", "error of prediction, on batches never used before"),
         Row("SEP", f"{number(found['sep'])} {units}", "the same with the bias removed"),
@@ -120,6 +107,11 @@ def merit(calibration: Calibration, validation: Validation) -> list[Row]:
     ]
 
 
+def folds(calibration: Calibration) -> str:
+    """Say what cross-validation left out at a time."""
+    return f"{calibration.method.calibration.left_out} ({calibration.figures['n_folds']:.0f} folds)"
+
+
 def components(calibration: Calibration) -> dict[str, Any]:
     """Say how the number of components was chosen, and with what error: rule, chosen, rows."""
     cv = calibration.cross_validation
@@ -137,7 +129,7 @@ def criteria(validation: Validation) -> list[dict[str, Any]]:
     for criterion in validation.document["criteria"]:
         found = criterion["found"]
         text = "nothing to judge by" if found is None else f"{found:.4g}"
-        name = _CRITERIA.get(criterion["name"], criterion["name"])
+        name = PLAIN[criterion["name"]]
         required = criterion["required"].replace("<=", "≤").replace(">=", "≥")
         rows.append({"name": name, "required": required, "found": text, "passed": criterion["passed"]})
     return rows
@@ -147,40 +139,51 @@ def endpoints(validation: Validation) -> list[dict[str, Any]]:
     """End-points of the validation blends: batch, kind, true, found, delay, verdict, good, states, wrong."""
     return [
         {
-            "batch": case["batch"],
-            "kind": in_words(case["kind"]),
-            "true": number(case["true_endpoint"], "d"),
-            "found": number(case["found_endpoint"], "d"),
-            "delay": number(case["delay"], "d"),
-            "verdict": _OUTCOMES[Outcome(case["outcome"])],
-            "good": Outcome(case["outcome"]) in _GOOD,
-            "states": " → ".join(in_words(state) for state in case["states"]),
-            "wrong": case["uniform_while_not"],
+            "batch": case.batch,
+            "kind": in_words(case.kind),
+            "true": number(case.true_endpoint, "d"),
+            "found": number(case.found_endpoint, "d"),
+            "delay": number(case.delay, "d"),
+            "verdict": case.verdict,
+            "good": case.right,
+            "states": " → ".join(in_words(state) for state in case.states),
+            "wrong": case.uniform_while_not,
         }
-        for case in validation.document["endpoints"]
+        for case in map(EndpointCase.from_dict, validation.document["endpoints"])
     ]
 
 
 def claim_sentences(homogeneity: HomogeneityModel) -> list[str]:
     """Say in words what the end-point rule promises, and what for."""
     claim = homogeneity.claim
-    risks = [
-        f"{100.0 * risk:.2g} % at an autocorrelation of {phi}" for phi, risk in claim["risk_at_autocorrelation"].items()
-    ]
+    risks = [f"{percent(risk)} at {phi}" for phi, risk in claim["risk_at_autocorrelation"].items()]
+    inside, outside = (
+        ", ".join(f"{percent(risk)} for {kind}" for kind, risk in claim[key].items() if kind.startswith("pockets"))
+        for key in ("risk_at_limit", "risk_outside")
+    )
+    source = "this is assumed" if claim["autocorrelation_assumed"] else "this is its upper 95 % limit"
     return [
-        f"A blend that stays exactly at the limit of {claim['max_rsd_percent']:g} % RSD is called uniform, at any time "
-        f"in {claim['run_length_revolutions']} revolutions, with a chance of at most "
+        f"A blend that varies normally and stays exactly at the limit of {claim['max_rsd_percent']:g} % RSD is called "
+        f"uniform, at any time in {claim['run_length_revolutions']} revolutions, with a chance of at most "
         f"{percent(claim['risk_per_batch'])} per batch. A blend above the limit has a smaller chance.",
         f"The RSD is that of portions of {claim['scale_of_scrutiny_mg']:g} mg, the powder that one spectrum sees, and "
         "not that of a dose.",
         f"No blend is called uniform while the mean of its predictions is more than "
-        f"{claim['max_mean_deviation_percent']:g} % off target.",
+        f"{claim['max_mean_deviation_percent']:g} % off target. That mean carries the bias of the method in this "
+        "batch, which no reading of the batch shows: only a true mean that is more than "
+        f"{number(claim['mean_deviation_refused_percent'], '.1f')} % off is refused with a chance of "
+        f"{percent(1.0 - claim['risk_per_batch'])} or more.",
         f"Pockets of unmixed powder that {percent(claim['smallest_pocket_share'])} of the readings or more see, each "
-        f"off by more than {homogeneity.rule.pocket_sd:g} standard deviations of a blend at the limit, keep a blend "
+        f"{number(claim['pocket_deviation_percent'], '.1f')} % of target or more off the powder about it, keep a blend "
         "from being called uniform, but for the same chance.",
+        "A blend that nearer pockets, seen as often, bring to the limit is called uniform with a chance of at most "
+        f"{percent(claim['pocket_risk_per_batch'])}, as long as each revolution sees one independently of the last. "
+        f"Simulated at the limit, by the share of readings that see a pocket: {inside}. Outside this claim: {outside}.",
+        "No blend is called uniform while the powder does not move past the window, or the sensor repeats itself: raw "
+        "and treated spectra and predictions must vary at least as much as in the quietest block of accepted batches.",
         f"The chance holds up to an autocorrelation of {number(claim['autocorrelation_upper'], '.2f')} from one "
-        f"revolution to the next; accepted batches showed {number(claim['autocorrelation'], '.2f')}, and this is its "
-        f"upper 95 % limit. Simulated at the limit, the chance is {', '.join(risks)}.",
+        f"revolution to the next; accepted batches showed {number(claim['autocorrelation'], '.2f')}, and {source}. "
+        f"Simulated at the limit, the chance is {', '.join(risks)}.",
     ]
 
 
@@ -197,9 +200,24 @@ def claim_rows(homogeneity: HomogeneityModel) -> list[Row]:
         ),
         Row("Slope", number(claim["slope_lower"]), "lower 95 % bound of predicted on true content, at most 1"),
         Row("Evidence", number(rule.threshold, ".2f"), "log likelihood ratio at which a blend counts as homogeneous"),
-        Row("Pocket window", f"{rule.pocket_window} revolutions", "without an outlying reading, before the end-point"),
+        Row(
+            "Pocket windows",
+            f"{rule.pocket_window} and {rule.quiet_window} revolutions",
+            f"without a reading beyond {rule.pocket_sd:g} and {rule.quiet_sd:g} SDs of a blend at the limit",
+        ),
         Row(
             "Largest MBSD", number(rule.mbsd_limit, ".3g"), f"tolerance limit from {plateau.n_batches} accepted batches"
+        ),
+        Row(
+            "Least movement",
+            f"{rule.least_level_step:.2g} AU",
+            "step of the raw level from one revolution to the next, and of the raw contrast "
+            f"{rule.least_contrast_step:.2g} AU; tolerance limits from the same batches",
+        ),
+        Row(
+            "Left out",
+            f"{sum(homogeneity.left_out.values())} readings",
+            "of repeat readings and accepted batches: saturated, out of scope or repeated",
         ),
         Row(
             "Registered run", f"{rule.min_revolutions} to {rule.max_revolutions} revolutions", "no end-point outside it"

@@ -8,13 +8,29 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from pat.errors import Refusal
 from pat.method import AcceptanceCriteria, Method
 from pat.validation.endpoints import EndpointCase, Outcome
 from pat.validation.figures import Figures
+
+PLAIN = {
+    "max_rmsep": "RMSEP",
+    "max_sep": "SEP (bias removed)",
+    "max_bias": "Bias, either sign",
+    "bias_alpha": "Bias not significant (t-test on batch means)",
+    "slope": "Slope of reference on predicted",
+    "min_r2": "R² of prediction",
+    "min_validation_batches": "Independent validation batches",
+    "max_early_endpoints": "End-points declared too early",
+    "max_false_endpoints": "End-points declared of blends that were not uniform",
+    "max_missed_endpoints": "End-points missed",
+    "max_uniform_while_not": "Blends called uniform for too long while they were not",
+    "max_unseen_faults": "Fouled windows not reported, at any time of the run",
+    "max_median_delay": "Median delay of the end-point",
+}
+"""What each criterion of the method asks, in words for people."""
 
 
 @dataclass(frozen=True)
@@ -29,32 +45,22 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Gate:
-    """All criteria of a method, judged."""
+    """All criteria of a method, judged.
+
+    Attributes
+    ----------
+    criteria : tuple of Criterion
+    notes : tuple of str
+        What a reader must know beside them: independence that could not be shown.
+    """
 
     criteria: tuple[Criterion, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether every criterion is met."""
         return all(criterion.passed for criterion in self.criteria)
-
-    def failures(self) -> list[Criterion]:
-        """Criteria that are not met."""
-        return [criterion for criterion in self.criteria if not criterion.passed]
-
-    def require(self) -> None:
-        """Raise `Refusal` with every criterion that is not met, if there is one."""
-        if not self.passed:
-            lines = [f"  {c.name}: required {c.required}, found {_text(c.found)}" for c in self.failures()]
-            raise Refusal("the acceptance gate is not met:\n" + "\n".join(lines))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the gate as plain data."""
-        return {"passed": self.passed, "criteria": [asdict(criterion) for criterion in self.criteria]}
-
-
-def _text(found: float | None) -> str:
-    return "nothing to judge by" if found is None else f"{found:.4g}"
 
 
 def require_independent(
@@ -79,11 +85,20 @@ def require_independent(
     common = sorted(set(validation) & set(used))
     if common:
         raise Refusal(f"validation batches must be new, but the method was made from {_some(common)}")
-    known = {batch: lot for batch, lot in (lots or {}).items() if lot}
-    used_lots = {known[batch] for batch in used if batch in known}
-    shared = sorted({known[batch] for batch in validation if batch in known} & used_lots)
+    known = lots or {}
+    shared = sorted({known.get(batch, "") for batch in validation} & {known.get(batch, "") for batch in used} - {""})
     if shared:
         raise Refusal(f"validation lots must be new, but the method was made from lots {_some(shared)}")
+
+
+def _independence_notes(
+    validation: Collection[str], used: Collection[str], lots: Mapping[str, str] | None
+) -> Iterator[str]:
+    """Say of which batches nothing is known that would show a common lot."""
+    for batches, what in ((validation, "validation batches"), (used, "batches that the method was made from")):
+        unknown = sorted(batch for batch in batches if not (lots or {}).get(batch))
+        if unknown:
+            yield f"Independence of lots is not shown: no lot is known of {len(unknown)} {what} ({_some(unknown)})."
 
 
 def _some(names: Sequence[str]) -> str:
@@ -118,14 +133,16 @@ def assess(
         If the validation is not independent, or rests on fewer batches than the method's
         `min_validation_batches`: then there is no verdict at all.
     """
-    require_independent({*validation, *(case.batch for case in cases)}, used, lots)
+    judged = {*validation, *(case.batch for case in cases)}
+    require_independent(judged, used, lots)
     rules = method.acceptance
     least = rules.min_validation_batches
     if figures.n_batches < least:
         raise Refusal(f"validation needs at least {least} batches with reference values, got {figures.n_batches}")
     batches = Criterion("min_validation_batches", f">= {least}", figures.n_batches, True)
     of_figures = _figure_criteria(rules, figures, method.analyte.units)
-    return Gate((batches, *of_figures, *_endpoint_criteria(rules, cases)))
+    criteria = (batches, *of_figures, *_endpoint_criteria(rules, cases))
+    return Gate(criteria, tuple(_independence_notes(judged, used, lots)))
 
 
 def _figure_criteria(rules: AcceptanceCriteria, figures: Figures, units: str) -> Iterator[Criterion]:
@@ -145,16 +162,19 @@ def _figure_criteria(rules: AcceptanceCriteria, figures: Figures, units: str) ->
 
 
 def _endpoint_criteria(rules: AcceptanceCriteria, cases: Sequence[EndpointCase]) -> Iterator[Criterion]:
+    """Count blends among those that can show the fault; where there is none, there is nothing to judge by."""
+    due = [case.outcome for case in cases if case.true_endpoint is not None]
+    films = [case.fault_seen for case in cases if case.fault_seen is not None]
     counted = (
-        ("max_early_endpoints", rules.max_early_endpoints, Outcome.EARLY),
-        ("max_false_endpoints", rules.max_false_endpoints, Outcome.FALSE),
-        ("max_missed_endpoints", rules.max_missed_endpoints, Outcome.MISSED),
-        ("max_unseen_faults", rules.max_unseen_faults, Outcome.FAULT_UNSEEN),
+        ("max_early_endpoints", rules.max_early_endpoints, [o is Outcome.EARLY for o in due], "that became uniform"),
+        ("max_false_endpoints", rules.max_false_endpoints, [c.outcome is Outcome.FALSE for c in cases], "blends"),
+        ("max_missed_endpoints", rules.max_missed_endpoints, [o is Outcome.MISSED for o in due], "that became uniform"),
+        ("max_uniform_while_not", rules.max_uniform_while_not, [c.uniform_too_long for c in cases], "blends"),
+        ("max_unseen_faults", rules.max_unseen_faults, [not seen for seen in films], "with a fouled window"),
     )
-    for name, limit, outcome in counted:
+    for name, limit, faults, what in counted:
         if limit is not None:
-            count = sum(case.outcome is outcome for case in cases)
-            yield _at_most(name, limit, count if cases else math.nan, f"of {len(cases)} blends")
+            yield _at_most(name, limit, sum(faults) if faults else math.nan, f"of {len(faults)} {what}")
     if rules.max_median_delay is not None:
         delays = [case.delay for case in cases if case.outcome is Outcome.ON_TIME and case.delay is not None]
         delay = statistics.median(delays) if delays else math.nan

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,26 +11,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from pat import compute
-from pat.artefact import Arrays, pack, unpack
+from pat.artefact import Arrays, Content, pack, unpack
 from pat.assembly import assemble
-from pat.calibration import Calibration
+from pat.calibration import Calibration, require_reference
 from pat.core import diagnostics
-from pat.core.types import Array
+from pat.core.preprocess import saturated
 from pat.errors import InputError
-from pat.files import readable_json, write_bytes
 from pat.homogeneity import HomogeneityModel
 from pat.method import Method
-from pat.profiles import Profile, follow_and_judge, load_profiles, save_profiles
+from pat.profiles import Profile, follow_and_judge, profiles_json, profiles_of
+from pat.records import Record
 from pat.scorer import Scorer
-from pat.spectra import batches_with_role, select_batches
-from pat.treatment import treat
+from pat.scorer.proof import follow_known
+from pat.spectra import batch_facts, batches_with_role, select_batches
+from pat.treatment import data_sha256
 from pat.validation.endpoints import EndpointCase
 from pat.validation.figures import figures_of_merit
-from pat.validation.gate import assess
+from pat.validation.gate import PLAIN, assess
 
-_DOCUMENT, _PREDICTIONS, _PROFILES = "validation.json", "predictions.npz", "profiles.json"
+_PREDICTIONS, _PROFILES, _BLEND = "predictions.npz", "profiles.json", "known_blend.npz"
+_RECORD = Record("validation", "validation.json", (_PREDICTIONS, _PROFILES, _BLEND), format=1, command="pat validate")
+# So many readings of the known blend are kept, or as many as it takes to its end-point.
+_KNOWN_READINGS = 150
 
 
 @dataclass(frozen=True)
@@ -39,30 +45,72 @@ class Validation:
     Attributes
     ----------
     document : dict
-        Plain JSON: ``passed``, ``criteria``, ``figures``, ``endpoints``, ``batches``, ``data_sha256``.
+        Plain JSON: ``passed``, ``criteria``, ``notes``, ``figures``, ``endpoints``, ``batches``, ``known_blend`` (the
+        batch), and what was validated, by hash: ``digest`` of the content, ``method_sha256`` of the whole method
+        document, ``calibration_sha256``, and ``data_sha256`` and ``truth_sha256`` of what it was judged by.
     predictions : dict of str to ndarray
         ``batch``, ``reference``, ``predicted``, ``hotelling_t2``, ``q_residuals``, ``in_scope`` of the validation
         spectra.
     profiles : list of Profile
         The validation blends, as the scorer followed them.
+    known_blend : dict of str to ndarray, or None
+        Raw spectra of one of these blends with what was known after each, see `pat.artefact.Artefact`; None for a
+        method that follows no blend.
     """
 
     document: dict[str, Any]
     predictions: Arrays
     profiles: list[Profile]
+    known_blend: Arrays | None = None
 
     @property
     def passed(self) -> bool:
         """Whether every acceptance criterion was met."""
         return bool(self.document["passed"])
 
+    @property
+    def unmet(self) -> str:
+        """Criteria that were not met, with what was required and found; empty where there are none."""
+        failed = [criterion for criterion in self.document["criteria"] if not criterion["passed"]]
+        return "; ".join(f"{PLAIN[c['name']]}: required {c['required']}, found {_number(c['found'])}" for c in failed)
+
+    def content(self, method: Method, calibration: Calibration, homogeneity: HomogeneityModel | None) -> Content:
+        """Put together what an artefact decides by, and refuse it if something else was validated.
+
+        Parameters
+        ----------
+        method, calibration, homogeneity
+            As in `pat.assembly.assemble`.
+
+        Raises
+        ------
+        InputError
+            If they do not belong together, or are not what this validation was made with.
+        """
+        content = assemble(method, calibration, homogeneity)
+        now = {
+            "the method document": ("method_sha256", method.sha256),
+            "the calibration": ("calibration_sha256", calibration.sha256),
+            "the model or its end-point rule": ("digest", content.digest),
+        }
+        changed = [what for what, (key, value) in now.items() if self.document.get(key) != value]
+        if changed:
+            raise InputError(
+                f"the validation is of something else: {', '.join(changed)} changed since: run `pat validate` again"
+            )
+        return content
+
     def save(self, folder: str | Path) -> None:
-        """Write the validation into a folder: JSON and plain arrays."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(folder / _PREDICTIONS, pack(self.predictions))
-        save_profiles(folder / _PROFILES, self.profiles)
-        write_bytes(folder / _DOCUMENT, readable_json(self.document).encode())
+        """Write the validation in one step: JSON and plain arrays, in a folder of its own.
+
+        Raises
+        ------
+        InputError
+            If the folder holds something else, which is left alone.
+        """
+        files = {_PREDICTIONS: pack(self.predictions), _PROFILES: profiles_json(self.profiles)}
+        blend = {} if self.known_blend is None else {_BLEND: pack(self.known_blend)}
+        _RECORD.save(folder, self.document, files | blend)
 
     @classmethod
     def load(cls, folder: str | Path) -> Validation:
@@ -71,15 +119,29 @@ class Validation:
         Raises
         ------
         InputError
-            If there is none.
+            If there is none, or it is damaged, edited, or put together from two.
         """
-        folder = Path(folder)
+        document, files = _RECORD.load(folder)
         try:
-            document = json.loads((folder / _DOCUMENT).read_bytes())
-            predictions = unpack((folder / _PREDICTIONS).read_bytes())
-            return cls(document, predictions, load_profiles(folder / _PROFILES))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{folder}: expected a validation, got {error!r}") from error
+            blend = unpack(files[_BLEND]) if _BLEND in files else None
+            return cls(document, unpack(files[_PREDICTIONS]), profiles_of(files[_PROFILES]), blend)
+        except (ValueError, KeyError, TypeError) as error:
+            raise _RECORD.wrong(Path(folder), f"one that does not hold together ({error})") from error
+
+    @classmethod
+    def remove(cls, folder: str | Path) -> None:
+        """Remove the validation that `save` wrote, if there is one.
+
+        Raises
+        ------
+        InputError
+            If the folder holds something else, which is left alone.
+        """
+        _RECORD.remove(folder)
+
+
+def _number(found: float | None) -> str:
+    return "nothing to judge by" if found is None else f"{found:.4g}"
 
 
 def predict_batches(
@@ -102,33 +164,38 @@ def predict_batches(
     dict of str to ndarray
         As `Validation.predictions`.
     """
-    treated = treat(method, select_batches(raw, batches))
+    treatment = method.treatment(calibration.wavelength)
+    saturation = math.inf if method.spectra.saturation is None else method.spectra.saturation
 
-    def one(batch: xr.Dataset) -> tuple[Array, Array, Array, Array]:
+    def one(batch: xr.Dataset) -> tuple[NDArray[Any], ...]:
         reference = np.asarray(batch[method.analyte.name].values)
         known = ~np.isnan(reference)
-        x = np.asarray(batch["absorbance"].values)[known]
-        return (reference[known], *diagnostics.evaluate(calibration.model, x))
+        x = np.ascontiguousarray(batch["absorbance"].values[known])
+        return reference[known], saturated(x, saturation), *diagnostics.evaluate(calibration.model, treatment(x))
 
-    parts = compute.map_batches(one, treated, batches, progress=progress)
-    reference, value, t2, q = (np.concatenate([part[i] for part in parts]) for i in range(4))
+    parts = compute.map_batches(one, raw, batches, progress=progress)
+    reference, blind, value, t2, q = (np.concatenate([part[i] for part in parts]) for i in range(5))
+    known = diagnostics.in_scope(
+        value, t2, q, (method.analyte.low, method.analyte.high), calibration.t2_limit, calibration.q_limit
+    )
     return {
         "batch": np.repeat(np.array(batches, dtype=np.str_), [part[0].size for part in parts]),
         "reference": reference,
         "predicted": value,
         "hotelling_t2": t2,
         "q_residuals": q,
-        "in_scope": diagnostics.in_scope(
-            value, t2, q, (method.analyte.low, method.analyte.high), calibration.t2_limit, calibration.q_limit
-        ),
+        "in_scope": known & ~blind,
     }
 
 
 def _follow_blends(
-    scorer: Scorer, method: Method, raw: xr.Dataset, truth: pd.DataFrame, batches: list[str], progress: str | None
+    scorer: Scorer, method: Method, raw: xr.Dataset, truth: pd.DataFrame | None, progress: str | None
 ) -> list[tuple[Profile, EndpointCase]]:
-    """Follow blends through the scorer and judge their end-points against the truth."""
-    kinds = _facts(raw, "kind")
+    """Follow the validation blends through the scorer and judge their end-points against the truth."""
+    if truth is None:
+        raise InputError("end-points can be judged only with the truth of the validation blends")
+    batches = batches_with_role(raw, "blend_validation")
+    kinds = batch_facts(raw, "kind")
     tolerance = method.acceptance.endpoint_tolerance
 
     def one(run: xr.Dataset) -> tuple[Profile, EndpointCase]:
@@ -136,13 +203,6 @@ def _follow_blends(
         return follow_and_judge(scorer, run, truth, kind=kind, tolerance=tolerance)
 
     return compute.map_batches(one, raw, batches, progress=progress)
-
-
-def _facts(raw: xr.Dataset, name: str) -> dict[str, str]:
-    """One fact of every batch; empty where the store does not have it."""
-    if name not in raw:
-        return {}
-    return {str(b): str(v) for b, v in zip(raw["batch_id"].values, raw[name].values, strict=True)}
 
 
 def validate(
@@ -163,7 +223,8 @@ def validate(
     homogeneity : HomogeneityModel or None
         None for a method that follows no blend.
     raw : Dataset
-        Raw spectra, with batches of the roles ``validation`` and, for end-points, ``blend_validation``.
+        Raw spectra, of the store that the calibration was made from or of another, with batches of the roles
+        ``validation`` and, for end-points, ``blend_validation``.
     truth : DataFrame, optional
         Truth of the validation blends: ``batch``, ``revolution``, ``uniform``, ``state`` and the true values.
     progress : str, optional
@@ -172,32 +233,63 @@ def validate(
     Raises
     ------
     InputError
-        If there is a homogeneity model but no truth to judge its end-points by.
+        If method, models and spectra do not belong together, or there is a homogeneity model but no truth to judge its
+        end-points by.
     Refusal
         If a validation batch or lot was used before, or there are too few batches.
     """
-    samples = batches_with_role(raw, "validation")
+    content = assemble(method, calibration, homogeneity)
+    calibration.require_fit(method, raw["wavelength"].values)
+    require_reference(method, raw)
+    samples, scorer = batches_with_role(raw, "validation"), Scorer(content)
     predictions = predict_batches(method, calibration, raw, samples, progress)
     figures = figures_of_merit(predictions["reference"], predictions["predicted"], predictions["batch"])
-    followed: list[tuple[Profile, EndpointCase]] = []
-    if homogeneity is not None:
-        if truth is None:
-            raise InputError("end-points can be judged only with the truth of the validation blends")
-        scorer = Scorer(assemble(method, calibration, homogeneity))
-        blends = batches_with_role(raw, "blend_validation")
-        followed = _follow_blends(scorer, method, raw, truth, blends, progress)
-    cases = [case for _, case in followed]
-    used = used_batches(calibration, homogeneity)
-    gate = assess(method, figures, cases, validation=samples, used=used, lots=_facts(raw, "lot"))
+    followed = [] if homogeneity is None else _follow_blends(scorer, method, raw, truth, progress)
+    cases, profiles = [case for _, case in followed], [profile for profile, _ in followed]
+    used, lots = used_batches(calibration, homogeneity), _lots(calibration, homogeneity, raw)
+    gate = assess(method, figures, cases, validation=samples, used=used, lots=lots)
+    known = _known_profile(profiles)
     document = {
         "passed": gate.passed,
         "criteria": [asdict(criterion) for criterion in gate.criteria],
+        "notes": list(gate.notes),
         "figures": figures.to_dict() | {"in_scope_share": float(predictions["in_scope"].mean())},
         "endpoints": [case.to_dict() for case in cases],
         "batches": {"validation": samples, "blend_validation": [case.batch for case in cases]},
-        "data_sha256": str(raw.attrs["sha256"]),
+        "known_blend": known.batch if known else None,
+        "digest": content.digest,
+        "method_sha256": method.sha256,
+        "calibration_sha256": calibration.sha256,
+        "data_sha256": data_sha256(raw),
+        "truth_sha256": truth_sha256(truth),
     }
-    return Validation(document, predictions, [profile for profile, _ in followed])
+    return Validation(document, predictions, profiles, _known_blend(scorer, raw, known) if known else None)
+
+
+def truth_sha256(truth: pd.DataFrame | None) -> str | None:
+    """Return the hash of a table of truth, every digit included; None where there is none."""
+    return None if truth is None else hashlib.sha256(truth.to_csv(index=False).encode()).hexdigest()
+
+
+def _lots(calibration: Calibration, homogeneity: HomogeneityModel | None, raw: xr.Dataset) -> dict[str, str]:
+    """Lot of every batch; those that the method was made from may stand in another store."""
+    learnt = homogeneity.lots if homogeneity else {}
+    return batch_facts(raw, "lot") | calibration.lots | learnt
+
+
+def _known_profile(profiles: list[Profile]) -> Profile | None:
+    """Choose the blend whose end-point was found first, so that the known blend shows every verdict; else any."""
+    return min(profiles, key=lambda profile: profile.found_endpoint or math.inf, default=None)
+
+
+def _known_blend(scorer: Scorer, raw: xr.Dataset, profile: Profile) -> Arrays:
+    run = select_batches(raw, [profile.batch])
+    revolution = run["revolution"].values if "revolution" in run.coords else np.full(run.sizes["spectrum"], np.nan)
+    turns = profile.columns["revolution"]
+    least = turns.index(profile.found_endpoint) + 1 if profile.found_endpoint in turns else 0
+    kept = slice(max(_KNOWN_READINGS, least))
+    absorbance = np.ascontiguousarray(run["absorbance"].values[kept])
+    return follow_known(scorer, absorbance, np.asarray(revolution[kept], dtype=np.float64))
 
 
 def used_batches(calibration: Calibration, homogeneity: HomogeneityModel | None) -> list[str]:
