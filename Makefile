@@ -18,7 +18,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run lab test test-all check bench pins clean
+.PHONY: help run lab test test-all check bench schema pins clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,11 @@ check: $(INSTALLED)  ## Lint, formatting, who imports whom, types
 
 bench: $(INSTALLED)  ## Print side-by-side figures against peers
 	$(BIN)/python -m benchmarks.run
+
+schema: $(INSTALLED)  ## Make models/method.schema.json again from the types in pat/method.py
+	$(BIN)/python -c "from pathlib import Path; from pat.files import readable_json, write_bytes; \
+	  from pat.method import Method; \
+	  write_bytes(Path('models/method.schema.json'), readable_json(Method.json_schema()).encode())"
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--no-emit-index-url --no-header --no-annotate pyproject.toml

@@ -30,7 +30,6 @@ from pat.errors import InputError, MissingExtra
 from pat.spectra import split_batches
 
 _T = TypeVar("_T")
-_Data = TypeVar("_Data", xr.Dataset, xr.DataArray)
 
 _SCHEDULERS = ("threads", "processes", "synchronous")
 
@@ -66,19 +65,37 @@ def scheduler(name: str | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(label: str | None) -> Iterator[None]:
+def computing(progress: str | None = None, *, graphs: int = 1) -> Iterator[None]:
+    """Compute what is lazy inside the block where the user chose: `scheduler()`, unless one is in use already.
+
+    Parameters
+    ----------
+    progress : str, optional
+        Label of a progress bar.
+    graphs : int
+        As in `progress_bar`.
+    """
+    in_use = dask.base.get_scheduler()  # type: ignore[no-untyped-call]
+    with scheduler() if in_use is None else nullcontext(), progress_bar(progress, graphs=graphs):
+        yield
+
+
+@contextmanager
+def progress_bar(label: str | None, *, graphs: int = 1) -> Iterator[None]:
     """Show a bar on stderr, while a person watches, of what Dask computes on this machine inside the block.
 
     Parameters
     ----------
     label : str or None
         What is being done; None shows nothing. On a cluster, its dashboard shows the progress.
+    graphs : int
+        How many computations of about the same size the block has, as far as that is known.
     """
     if label is None or not sys.stderr.isatty():
         yield
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar, _Bar(bar, label):
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar, _Bar(bar, label, graphs):
         yield
 
 
@@ -150,29 +167,9 @@ def map_batches(
     return _compute([run(func, part, name) for part, name in parts], progress)
 
 
-def load(data: _Data, *, progress: str | None = None) -> _Data:
-    """Compute what is lazy, into memory.
-
-    Parameters
-    ----------
-    data : Dataset or DataArray
-        Spectra.
-    progress : str, optional
-        Label of a progress bar.
-    """
-    with _chosen_scheduler(), progress_bar(progress):
-        return data.compute()
-
-
 def _compute(tasks: Sequence[Any], progress: str | None) -> list[Any]:
-    with _chosen_scheduler(), progress_bar(progress):
+    with computing(progress):
         return list(dask.base.compute(*tasks))  # type: ignore[no-untyped-call]
-
-
-def _chosen_scheduler() -> AbstractContextManager[None]:
-    """`scheduler()`, unless a scheduler or a cluster is in use already."""
-    in_use = dask.base.get_scheduler()  # type: ignore[no-untyped-call]
-    return scheduler() if in_use is None else nullcontext()
 
 
 def _client(address: str) -> AbstractContextManager[Any]:
@@ -243,15 +240,18 @@ def _set_blas(change: Callable[[], _T]) -> _T:
 class _Bar(Callback):
     """Count the tasks of every graph that is computed."""
 
-    def __init__(self, bar: Progress, label: str) -> None:
+    def __init__(self, bar: Progress, label: str, graphs: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._bar = bar
         self._task = bar.add_task(label, total=None)
-        self._total = 0
+        self._begun = 0
+        self._graphs_to_come = graphs
 
     def _start_state(self, dsk: Any, state: dict[str, Any]) -> None:
-        self._total += sum(len(state[key]) for key in ("ready", "waiting", "running"))
-        self._bar.update(self._task, total=self._total)
+        tasks = sum(len(state[key]) for key in ("ready", "waiting", "running"))
+        self._begun += tasks
+        self._graphs_to_come = max(0, self._graphs_to_come - 1)
+        self._bar.update(self._task, total=self._begun + self._graphs_to_come * tasks)
 
     def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker_id: Any) -> None:
         self._bar.advance(self._task)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from enum import StrEnum
 from pathlib import Path
@@ -85,6 +89,70 @@ def test_a_module_of_our_own_that_is_missing_is_a_fault_and_not_an_extra(name, r
 def test_a_file_that_is_not_there_is_wrong_input(run_command, capsys, tmp_path):
     assert run_command(lambda args: open(tmp_path / "absent.csv")) == 2
     assert capsys.readouterr().err == f"pat: No such file or directory: {tmp_path / 'absent.csv'}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "raw.zarr"), 2, "No space left on device: raw.zarr"),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS)), 2, "Read-only file system"),
+        (OSError("no number"), 2, "no number"),
+        (FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), "out"), 2, "File exists: out"),
+        (
+            UnicodeDecodeError("utf-8", b"a\xfcb", 1, 2, "no"),
+            2,
+            "expected text in UTF-8, got the byte 0xfc at position 1",
+        ),
+        (KeyboardInterrupt(), 130, "interrupted; what was complete is kept, and no file is half written"),
+    ],
+)
+def test_what_the_system_raises_is_one_line(error, code, message, run_command, capsys):
+    def body(args: Namespace) -> Outcome:
+        raise error
+
+    assert run_command(body) == code
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", f"pat: {message}\n")
+
+
+def test_ctrl_c_in_the_middle_of_a_computation_is_one_line_and_leaves_nothing(tmp_path):
+    program = """
+import sys, time
+import numpy as np
+from pat import cli
+from pat.cli.framework import Command, Outcome
+from pat.compute import apply_rows
+from pat.spectra import derive, write_store
+from tests.small_spectra import small_spectra
+
+def slow(x):
+    time.sleep(0.2)
+    return x
+
+def run(args):
+    ds = small_spectra((300, 501), 400)
+    lazy = apply_rows(slow, ds["absorbance"].chunk(spectrum=2), ds["wavelength"])
+    print("begins", flush=True)
+    write_store(derive(ds, lazy), sys.argv[1] + "/treated.zarr", progress="treating")
+    return Outcome({}, "done")
+
+cli.COMMANDS = (Command("probe", "A probe", lambda parser: None, run),)
+sys.exit(cli.main(["probe"]))
+"""
+    argv = [sys.executable, "-c", program, str(tmp_path)]
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert child.stdout.readline() == b"begins\n"
+        until = time.monotonic() + 30.0
+        while not any(tmp_path.glob(".treated.zarr.*/absorbance/zarr.json")):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        assert child.stderr.read() == b"pat: interrupted; what was complete is kept, and no file is half written\n"
+        assert child.wait(timeout=30) == 130
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("argv", [[], ["nonsense"], ["import", "a.csv"]])
@@ -184,9 +252,33 @@ def test_import_writes_the_store_that_pat_spectra_reads(tmp_path, capsys):
     assert (document["spectra"], document["wavelengths"], document["batches"]) == (7, 60, 2)
     found = open_store(store)
     assert document["sha256"] == found.attrs["sha256"]
+    assert document["saturated"] == 0
+    assert document["roles"]["validation"] == {"batches": 1, "spectra": 3}
+    assert document["roles"]["accepted"] == {"batches": 0, "spectra": 0}
+    assert cli.main(argv) == 0  # the same spectra again change nothing
+    assert re.search(r"^validation +1 +3$", capsys.readouterr().out, flags=re.MULTILINE)
     assert batches_with_role(found, "validation") == ["B-2"]
     rows = np.flatnonzero(found["batch"].values == "B-1")
     np.testing.assert_array_equal(found["absorbance"].values[rows], absorbance["B-1"])
+
+
+@pytest.mark.parametrize("target", ["file", "folder", "."])
+def test_import_leaves_alone_what_is_not_a_store(tmp_path, capsys, monkeypatch, target):
+    write_csv(tmp_path / "spectra.csv", {"B-1": spectra(np.full(4, 9.0), seed=1)})
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "thesis.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["import", "spectra.csv", "--to", target]) == 2
+    assert "this exists and is not a store" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "thesis.txt").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "spectra.csv"]
+
+
+def test_import_says_so_where_batches_have_no_roles(tmp_path, capsys):
+    write_csv(tmp_path / "spectra.csv", {"B-1": spectra(np.full(4, 9.0), seed=1)})
+    assert cli.main(["import", str(tmp_path / "spectra.csv"), "--to", str(tmp_path / "raw.zarr")]) == 0
+    assert "The batches have no roles: give --batches FILE" in capsys.readouterr().out
 
 
 def test_import_names_the_bad_cell_and_leaves_no_store(tmp_path, capsys):

@@ -79,7 +79,7 @@ def test_a_cluster_gives_the_same_bits(store, expected):
     with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster:
         with Client(cluster):
             found = compute.map_batches(solved, ds, BATCHES)
-            rows = compute.load(compute.apply_rows(snv, ds["absorbance"], ds["wavelength"]))
+            rows = compute.apply_rows(snv, ds["absorbance"], ds["wavelength"]).compute()
         with compute.scheduler(cluster.scheduler_address):
             again = compute.map_batches(solved, ds, BATCHES)
     assert_same_bits(found, expected)
@@ -238,7 +238,8 @@ def test_a_bar_is_shown_to_a_person(store, monkeypatch, capsys, label):
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     compute.map_batches(solved, open_store(store), BATCHES, progress=label)
-    compute.load(open_store(store), progress=label)
+    with compute.computing(label):
+        open_store(store).load()
     assert ("Calibrating" in terminal.getvalue()) is (label is not None)
     assert capsys.readouterr().out == ""
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pat import __version__
 from pat.cli import importing, laboratory, line, retraining, simulate
 from pat.cli.framework import Command, Outcome, to_json
-from pat.errors import InputError, MissingExtra, PatError
+from pat.errors import MissingExtra, PatError, in_one_line
 
 COMMANDS: tuple[Command, ...] = (
     *importing.COMMANDS,
@@ -37,15 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 for done, 1 for a refusal or an artefact that does not hold, 2 for wrong usage or input.
+        0 for done, 1 for a refusal or an artefact that does not hold, 2 for wrong usage or input, 130 after Ctrl-C.
     """
     try:
         args = _parser().parse_args(argv)
     except SystemExit as stop:  # argparse has printed the help, or what was wrong
         return int(stop.code or 0)
     try:
-        outcome = _run(args)
-        print(to_json(outcome.document) if args.json else outcome.text, flush=True)
+        with in_one_line():
+            outcome = _run(args)
+            print(to_json(outcome.document) if args.json else outcome.text, flush=True)
     except PatError as error:
         return _report(error, args.json)
     except BrokenPipeError:  # the reader has seen enough, as in ``pat score ... | head``
@@ -81,8 +82,6 @@ def _run(args: argparse.Namespace) -> Outcome:
         raise MissingExtra(
             f'`pat {command.name}` needs {package}, which is not installed: pip install "pat-blend[lab]"'
         ) from error
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        raise InputError(f"{error.strerror}: {error.filename}") from error
 
 
 def _report(error: PatError, as_json: bool) -> int:

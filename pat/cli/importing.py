@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pat.cli.framework import Command, Outcome, facts
+from pat.cli.framework import Command, Outcome, facts, table
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,18 +16,27 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> Outcome:
     from pat.readers.csv import read_csv
+    from pat.readers.survey import roles, saturated
     from pat.spectra import write_store
 
-    dataset = read_csv(args.spectra, batches=args.batches)
-    digest = write_store(dataset, args.to)
+    dataset = read_csv(args.spectra, batches=args.batches, progress=True)
+    digest = write_store(dataset, args.to, progress=f"writing {args.to.name}")
     document = {
         "store": args.to,
         "spectra": dataset.sizes["spectrum"],
         "wavelengths": dataset.sizes["wavelength"],
         "batches": dataset.sizes["batch_id"],
+        "saturated": saturated(dataset),
         "sha256": digest,
     }
-    return Outcome(document, facts(document))
+    counted = {role: {"batches": n, "spectra": m} for role, (n, m) in roles(dataset).items()}
+    return Outcome(document | {"roles": counted}, f"{facts(document)}\n\n{_by_role(counted)}")
+
+
+def _by_role(counted: dict[str, dict[str, int]]) -> str:
+    if not counted:
+        return "The batches have no roles: give --batches FILE with a column `role` to say what each is for."
+    return table(["role", "batches", "spectra"], [[role, *count.values()] for role, count in counted.items()])
 
 
 COMMANDS = (Command("import", "Read spectra from files, check them and write a store", _arguments, _run),)

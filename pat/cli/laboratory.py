@@ -1,6 +1,7 @@
 """``pat calibrate``, ``validate``, ``export`` and ``report``: from a store to an artefact, step by step.
 
-The four share a working folder: each writes its part there and reads the parts before it.
+The four share a working folder: each writes its part there and reads the parts before it. They compute with the same
+kernels as the pipeline's stages, so that both give the same content digest.
 """
 
 from __future__ import annotations
@@ -9,10 +10,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pat import kernels
 from pat.cli.framework import Command, Outcome, facts, table
+from pat.errors import InputError
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from pat.calibration import Calibration
     from pat.homogeneity import HomogeneityModel
+    from pat.method import Method
+    from pat.validation.run import Validation
 
 _CALIBRATION, _HOMOGENEITY, _VALIDATION = "calibration", "homogeneity", "validation"
 
@@ -38,97 +46,112 @@ def _report_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", metavar="FILE", required=True, type=Path, help="HTML file to write")
 
 
-def _homogeneity(folder: Path) -> HomogeneityModel | None:
-    """Return the homogeneity model of a working folder, where the method has one."""
-    from pat.homogeneity import HomogeneityModel
+def _refuse_store(args: argparse.Namespace, written: Path) -> None:
+    """Refuse to write into the store: raw spectra are never changed."""
+    place, store = written.resolve(), args.data.resolve()
+    if place == store or store in place.parents:
+        raise InputError(f"{written}: expected a place outside the store {args.data}, which is never changed")
 
-    return HomogeneityModel.load(folder / _HOMOGENEITY) if (folder / _HOMOGENEITY).exists() else None
+
+def _refuse_sources(args: argparse.Namespace) -> None:
+    """Refuse to write, with ``--to``, over what the command reads."""
+    _refuse_store(args, args.to)
+    place = args.to.resolve()
+    for name, read in (("METHOD", args.method), ("--data", args.data), ("--out", args.out)):
+        if place == read.resolve() or place in read.resolve().parents:
+            raise InputError(f"{args.to}: expected a place of its own, got one that {name} ({read}) lies in")
+
+
+def _parts(args: argparse.Namespace) -> tuple[Method, Calibration, HomogeneityModel | None]:
+    """Return the method, and what `pat calibrate` made of it."""
+    from pat.calibration import Calibration
+    from pat.homogeneity import HomogeneityModel
+    from pat.method import Method
+
+    method, calibration = Method.load(args.method), Calibration.load(args.out / _CALIBRATION)
+    return method, calibration, HomogeneityModel.load(args.out / _HOMOGENEITY) if method.homogeneity else None
 
 
 def _calibrate(args: argparse.Namespace) -> Outcome:
+    kernels.pin()
     from pat.calibration import calibrate
-    from pat.homogeneity import learn
+    from pat.homogeneity import HomogeneityModel, learn
     from pat.method import Method
     from pat.spectra import open_store
     from pat.treatment import treat
+    from pat.validation.run import Validation
 
+    _refuse_store(args, args.out)
     method = Method.load(args.method)
-    treated = treat(method, open_store(args.data))
+    treated = treat(method, open_store(args.data, verify=True))
     calibration = calibrate(method, treated, progress="calibrating")
-    calibration.save(args.out / _CALIBRATION)
     document: dict[str, object] = {"out": args.out, "batches": len(calibration.batches), **calibration.figures}
-    if method.homogeneity is not None:
-        model = learn(method, calibration, treated, progress="learning the end-point rule")
+    progress = "learning the end-point rule"
+    model = learn(method, calibration, treated, progress=progress) if method.homogeneity else None
+    calibration.save(args.out / _CALIBRATION)
+    # What was learnt and validated with another calibration is out of date, and would be refused.
+    HomogeneityModel.remove(args.out / _HOMOGENEITY)
+    Validation.remove(args.out / _VALIDATION)
+    if model is not None:
         model.save(args.out / _HOMOGENEITY)
         document |= {"accepted_batches": model.plateau.n_batches, "repeatability": model.repeatability.sd}
     return Outcome(document, facts(document))
 
 
 def _validate(args: argparse.Namespace) -> Outcome:
-    import pandas as pd
-
-    from pat.calibration import Calibration
-    from pat.method import Method
+    kernels.pin()
+    from pat.readers.truth import read_truth
     from pat.spectra import open_store
+    from pat.validation.gate import PLAIN
     from pat.validation.run import validate
 
-    calibration = Calibration.load(args.out / _CALIBRATION)
-    truth = pd.read_csv(args.truth) if args.truth else None
-    found = validate(
-        Method.load(args.method),
-        calibration,
-        _homogeneity(args.out),
-        open_store(args.data),
-        truth,
-        progress="validating",
-    )
+    _refuse_store(args, args.out)
+    method, calibration, homogeneity = _parts(args)
+    truth = read_truth(args.truth) if args.truth else None
+    raw = open_store(args.data, verify=True)
+    found = validate(method, calibration, homogeneity, raw, truth, progress="validating")
     found.save(args.out / _VALIDATION)
-    rows = [[c["name"], c["required"], c["found"], c["passed"]] for c in found.document["criteria"]]
+    rows = [[PLAIN[c["name"]], c["required"], c["found"], c["passed"]] for c in found.document["criteria"]]
     verdict = "the acceptance gate is passed" if found.passed else "the acceptance gate is NOT passed"
-    text = table(["criterion", "required", "found", "met"], rows) + f"\n{verdict}"
+    text = "\n".join([table(["criterion", "required", "found", "met"], rows), *found.document["notes"], verdict])
     return Outcome(found.document, text, exit_code=0 if found.passed else 1)
 
 
-def _page(args: argparse.Namespace) -> str:
-    from pat.assembly import assemble
-    from pat.calibration import Calibration
-    from pat.method import Method
+def _validated(args: argparse.Namespace) -> tuple[Validation, xr.Dataset, str]:
+    """Return the validation, the raw spectra and the report of a method that was calibrated and validated."""
+    from pat.compute import computing
     from pat.report import build
     from pat.spectra import open_store
     from pat.treatment import treat
     from pat.validation.run import Validation
 
-    method, calibration = Method.load(args.method), Calibration.load(args.out / _CALIBRATION)
-    homogeneity, raw = _homogeneity(args.out), open_store(args.data)
-    return build(
-        method,
-        calibration,
-        Validation.load(args.out / _VALIDATION),
-        raw=raw,
-        treated=treat(method, raw),
-        homogeneity=homogeneity,
-        digest=assemble(method, calibration, homogeneity).digest,
-    )
+    method, calibration, homogeneity = _parts(args)
+    validation, raw = Validation.load(args.out / _VALIDATION), open_store(args.data, verify=True)
+    with computing("drawing the report"):
+        page = build(method, calibration, validation, raw=raw, treated=treat(method, raw), homogeneity=homogeneity)
+    return validation, raw, page
 
 
 def _export(args: argparse.Namespace) -> Outcome:
-    from pat.calibration import Calibration
+    kernels.pin()
     from pat.export import export
-    from pat.method import Method
-    from pat.spectra import open_store
-    from pat.validation.run import Validation
 
-    method, calibration = Method.load(args.method), Calibration.load(args.out / _CALIBRATION)
-    validation, raw = Validation.load(args.out / _VALIDATION), open_store(args.data)
-    digest = export(args.to, method, calibration, _homogeneity(args.out), validation, raw, _page(args))
+    _refuse_sources(args)
+    validation, raw, page = _validated(args)
+    digest = export(args.to, *_parts(args), validation, raw, page)
     document = {"artefact": args.to, "digest": digest}
     return Outcome(document, facts(document))
 
 
 def _report(args: argparse.Namespace) -> Outcome:
+    kernels.pin()
     from pat.files import write_bytes
 
-    write_bytes(args.to, _page(args).encode())
+    _refuse_sources(args)
+    if args.to.is_file() and not args.to.read_bytes()[:15].lower().startswith(b"<!doctype html"):
+        raise InputError(f"{args.to}: expected a new file or a page to replace, got a file of another kind")
+    _, _, page = _validated(args)
+    write_bytes(args.to, page.encode())
     document = {"report": args.to}
     return Outcome(document, facts(document))
 

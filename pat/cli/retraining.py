@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pat import kernels
 from pat.cli.framework import Command, Outcome, facts
 
 if TYPE_CHECKING:
@@ -35,31 +36,37 @@ def _promote_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _retrain(args: argparse.Namespace) -> Outcome:
-    import pandas as pd
-
+    kernels.pin()
     from pat import retraining
     from pat.method import Method
+    from pat.readers.truth import read_truth
     from pat.spectra import open_store
 
     method, folder = Method.load(args.method), args.method.parent
     outcome = retraining.retrain(
         method,
         args.champion or retraining.champion_folder(method, folder),
-        open_store(args.data),
+        open_store(args.data, verify=True),
         folder / retraining.CHALLENGERS,
-        truth=pd.read_csv(args.truth) if args.truth else None,
+        truth=read_truth(args.truth) if args.truth else None,
     )
     return Outcome(outcome.to_dict(), _text(args.method, outcome), outcome.exit_code)
+
+
+_STANDS = {
+    "registered": "is registered as challenger",
+    "compared_again": "was registered before and is compared again as challenger",
+    "already_registered": "is already registered as challenger",
+}
 
 
 def _text(method: Path, outcome: retraining.Outcome) -> str:
     from pat.retraining import summary
 
     if outcome.comparison is not None:
-        already = "already " if outcome.status == "already_registered" else ""
         return (
             f"{summary(outcome.comparison)}\n"
-            f"version {outcome.version} is {already}registered as challenger, in {outcome.folder}\n"
+            f"version {outcome.version} {_STANDS[outcome.status.value]}, in {outcome.folder}\n"
             f"it waits for a person: pat promote {method} {outcome.version}"
         )
     if outcome.status == "refused":

@@ -53,6 +53,8 @@ def read_rows(path: Path) -> tuple[Array, Iterator[Row]]:
     lines = _lines(path)
     header = next(lines, [])
     names = [name.strip() for name in header]
+    if any(";" in name for name in names):
+        raise SpectraError(f"{path}: expected commas between columns and points in decimals, got semicolons")
     if "batch" not in names:
         raise SpectraError(f"{path}: expected a column `batch`, got {_some(names)}")
     columns = [i for i, name in enumerate(names) if math.isfinite(_number(name))]
@@ -61,8 +63,9 @@ def read_rows(path: Path) -> tuple[Array, Iterator[Row]]:
         raise SpectraError(f"{path}: expected columns named after wavelengths in nm, got {_some(names)}")
     for i, (left, right) in enumerate(pairwise(wavelength)):
         if left >= right:
+            column = f"{path}, column `{names[columns[i + 1]]}`"
             raise SpectraError(
-                f"{path}, column `{names[columns[i + 1]]}`: wavelengths must increase from column to column"
+                f"{column}: wavelengths must increase from column to column (nm), got {right:g} after {left:g}"
             )
     return wavelength, _rows(path, lines, names, columns)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TextIO, TypeAlias, TypeVar
 
 from pat.errors import SpectraError
 
@@ -20,8 +21,15 @@ _T = TypeVar("_T")
 
 
 @contextmanager
-def records(path: Path) -> Iterator[Records]:
+def records(path: Path, progress: str | None = None) -> Iterator[Records]:
     """Open a CSV in UTF-8: its lines with their numbers (from 1), the empty ones left out.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+    progress : str, optional
+        Label of a bar on stderr that shows, while a person watches, how much of the file is read.
 
     Raises
     ------
@@ -29,7 +37,7 @@ def records(path: Path) -> Iterator[Records]:
         If the file cannot be read, or is not text in UTF-8, or not CSV.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
+        with _opened(path, progress) as stream:
             reader = csv.reader(stream, strict=True)
             yield ((reader.line_num, cells) for cells in reader if cells)
     except UnicodeDecodeError as error:
@@ -40,6 +48,20 @@ def records(path: Path) -> Iterator[Records]:
         raise SpectraError(f"{path}, line {reader.line_num}: expected CSV, got a broken line: {error}") from error
     except OSError as error:
         raise SpectraError(f"{path}: expected a file that can be read, got: {error.strerror}") from error
+
+
+@contextmanager
+def _opened(path: Path, progress: str | None) -> Iterator[TextIO]:
+    if progress is None or not sys.stderr.isatty():
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            yield stream
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        with bar.open(path, "r", encoding="utf-8-sig", newline="", description=progress) as watched:
+            yield watched
 
 
 def column_names(path: Path, lines: Records, required: Sequence[str]) -> list[str]:

@@ -35,6 +35,7 @@ from pat.readers.cells import (
     some,
 )
 from pat.readers.facts import BatchFacts, read_facts
+from pat.readers.repeats import refuse_repeats
 from pat.spectra import build, content_sha256
 from pat.spectra.contract import RESERVED
 
@@ -75,7 +76,7 @@ class _Table:
         return f"row {self.start + row} ({self.path}, line {line})"
 
 
-def read_csv(paths: Sequence[str | Path], batches: str | Path | None = None) -> xr.Dataset:
+def read_csv(paths: Sequence[str | Path], batches: str | Path | None = None, *, progress: bool = False) -> xr.Dataset:
     """Read spectra from wide CSV files, check them, and hash them.
 
     Parameters
@@ -87,6 +88,8 @@ def read_csv(paths: Sequence[str | Path], batches: str | Path | None = None) -> 
         CSV of batch facts, a row a batch: ``batch,role,lot,...``. A column is numbers if every cell that is not
         empty is one, and text otherwise. ``instrument`` stands for the column that the spectra lack, or has to agree
         with it.
+    progress : bool, default=False
+        Show a bar for each file, while a person watches.
 
     Returns
     -------
@@ -96,17 +99,20 @@ def read_csv(paths: Sequence[str | Path], batches: str | Path | None = None) -> 
     Raises
     ------
     SpectraError
-        If a file cannot be read as such a table or the spectra break the contract. The message names the row of the
-        dataset (counted from 0), the file, the line (counted from 1) and the column.
+        If a file cannot be read as such a table, the spectra break the contract, or a spectrum stands in two batches
+        or files. The message names the row of the dataset (counted from 0), the file, the line (counted from 1) and
+        the column.
     """
     files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     if not files:
         raise SpectraError("expected at least one CSV file of spectra, got none")
+    _refuse_same_file(files)
     facts = None if batches is None else read_facts(Path(batches))
     required = _KEYS[:2] if facts and "instrument" in facts.columns else (*_KEYS[:2], "instrument")
     tables: list[_Table] = []
     for path in files:
-        tables.append(_read_table(path, sum(len(table.line) for table in tables), required))
+        label = f"reading {path.name}" if progress else None
+        tables.append(_read_table(path, sum(len(table.line) for table in tables), required, label))
     _refuse_other_axes(tables)
     ds = _assemble(tables, facts)
     if "simulated" in ds:
@@ -115,8 +121,16 @@ def read_csv(paths: Sequence[str | Path], batches: str | Path | None = None) -> 
     return ds
 
 
-def _read_table(path: Path, start: int, required: Sequence[str]) -> _Table:
-    with records(path) as lines:
+def _refuse_same_file(files: list[Path]) -> None:
+    seen: set[Path] = set()
+    for path in files:
+        if path.resolve() in seen:
+            raise SpectraError(f"{path}: expected every file once, got it again")
+        seen.add(path.resolve())
+
+
+def _read_table(path: Path, start: int, required: Sequence[str], progress: str | None) -> _Table:
+    with records(path, progress) as lines:
         header = _read_header(path, lines, required)
         table = _Table(path, start, header, references={name: [] for name in header.analytes})
         for line, cells in lines:
@@ -188,14 +202,17 @@ def _assemble(tables: list[_Table], facts: BatchFacts | None) -> xr.Dataset:
     batch = [name for table in tables for name in table.batch]
     if facts is not None:
         facts.require(batch)
+    references, absorbance = _references(tables), _absorbance(tables)
+    files = [number for number, table in enumerate(tables) for _ in table.line]
+    refuse_repeats(absorbance, batch, files, places.__getitem__)
     return build(
-        _absorbance(tables),
+        absorbance,
         wavelength=np.array([float(name) for name in tables[0].header.wavelengths]),
         batch=batch,
         time=np.array([time for table in tables for time in table.time], dtype=np.int64).view("datetime64[ns]"),
         instrument=_instruments(tables, facts),
         revolution=np.array([value for table in tables for value in table.revolution]),
-        references=_references(tables),
+        references=references,
         facts=None if facts is None else facts.table(),
         locate=places.__getitem__,
     )

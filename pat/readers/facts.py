@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pat.errors import SpectraError
 from pat.readers.cells import cell, column_names, number_or_nan, records, refuse_ragged
-from pat.spectra.contract import NUMERIC_FACTS, RESERVED, TEXT_FACTS
+from pat.spectra.contract import NUMERIC_FACTS, RESERVED, ROLES, TEXT_FACTS
 
 # Numbers as programs write them. "007" and "12E4" are names (of lots, of operators), and stay text.
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]\d+)?")
@@ -91,7 +91,15 @@ def read_facts(path: Path) -> BatchFacts:
 
 def _column(path: Path, name: str, texts: dict[int, str]) -> list[str] | list[float]:
     """Cells of a column, by their lines: numbers where all of them are, text otherwise."""
+    if name == "role":
+        return [cell(_role, text, f"{path}, line {line}", name) for line, text in texts.items()]
     plain = all(_PLAIN_NUMBER.fullmatch(text) for text in texts.values() if text)
     if name in NUMERIC_FACTS or (plain and name not in TEXT_FACTS | {"instrument"}):
         return [cell(number_or_nan, text, f"{path}, line {line}", name) for line, text in texts.items()]
     return list(texts.values())
+
+
+def _role(text: str) -> str:
+    if text not in ROLES:
+        raise ValueError(f"one of {', '.join(ROLES)}")
+    return text

@@ -82,7 +82,8 @@ def write_campaign(folder: Path, seed: int = SEED) -> list[Path]:
     Parameters
     ----------
     folder : Path
-        Made if it does not exist; files of the same names are replaced, others stay.
+        Made if it does not exist. Files that are there stay as they are: those of the same names and other content are
+        an error, before anything is written.
     seed : int
         Decides everything that is drawn.
 
@@ -96,14 +97,26 @@ def write_campaign(folder: Path, seed: int = SEED) -> list[Path]:
     Raises
     ------
     InputError
-        If `folder` is a file, or `seed` is negative.
+        If `folder` is a file or has files of the same names with other content, or `seed` is negative.
     """
     folder = Path(folder)
     if seed < 0:
         raise InputError(f"`seed` must be at least 0, got {seed}")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"the campaign is written into a folder, and {folder} is a file")
+    contents = {folder / f"{name}.csv": data for name, data in _tables(seed).items()}
+    for path, data in contents.items():
+        if path.exists() and not (path.is_file() and path.read_bytes() == data):
+            raise InputError(f"{path}: expected nothing there or the same simulated data, got something else; it stays")
     folder.mkdir(parents=True, exist_ok=True)
+    for path, data in contents.items():
+        if not path.exists():
+            write_bytes(path, data)
+    return list(contents)
+
+
+def _tables(seed: int) -> dict[str, bytes]:
+    """Simulate the campaign: the bytes of every file by its name."""
     files = campaign(seed)
     tables = {name: _spectra_table(batches) for name, batches in files.items()}
     everything = [batch for batches in files.values() for batch in batches]
@@ -112,9 +125,7 @@ def write_campaign(folder: Path, seed: int = SEED) -> list[Path]:
     tables["new_batches"] = _facts_table(files["new_references"])
     tables["pure_components"] = _pure_table()
     tables["truth"] = _truth_table(everything)
-    for name, lines in tables.items():
-        write_bytes(folder / f"{name}.csv", ("\n".join(lines) + "\n").encode())
-    return [folder / f"{name}.csv" for name in tables]
+    return {name: ("\n".join(lines) + "\n").encode() for name, lines in tables.items()}
 
 
 _VALIDATION_BLENDS: Sequence[tuple[str, int, Mixing | None]] = [

@@ -22,11 +22,20 @@ from __future__ import annotations
 
 from pat.spectra.assembly import build
 from pat.spectra.contract import check
-from pat.spectra.selection import batch_codes, batch_names, batches_with_role, derive, select_batches, split_batches
+from pat.spectra.selection import (
+    batch_codes,
+    batch_facts,
+    batch_names,
+    batches_with_role,
+    derive,
+    select_batches,
+    split_batches,
+)
 from pat.spectra.store import content_sha256, open_store, write_store
 
 __all__ = [
     "batch_codes",
+    "batch_facts",
     "batch_names",
     "batches_with_role",
     "build",

@@ -7,11 +7,10 @@ import numpy as np
 from pat.core.types import Array, BoolArray
 from pat.errors import SpectraError
 
-_LOWEST_NM, _HIGHEST_NM = 200.0, 30_000.0
-
-# Spectrometers whose channels are even in nm (gratings, filters) end here; those that see further are
-# interferometers, whose channels are even in 1/cm. An even axis that goes past is therefore in 1/cm.
-_LAST_GRATING_NM = 3_300.0
+# What spectrometers of the near infrared reach, with the visible part that some add. The range ends below every
+# wavenumber of the near infrared, so that an axis in 1/cm, whichever way round, never passes for one in nm.
+_LOWEST_NM, _HIGHEST_NM = 350.0, 3300.0
+_LONGEST_MICROMETRES, _HIGHEST_WAVENUMBER = 100.0, 30_000.0
 
 # A lost channel doubles a step. Real axes bend, but hardly within a neighbourhood of eleven steps.
 _LARGEST_STEP = 1.75
@@ -35,13 +34,11 @@ def check_axis(wavelength: Array, *, gaps: bool = False) -> None:
     """
     _refuse(~np.isfinite(wavelength), wavelength, "a finite wavelength in nm")
     outside = (wavelength < _LOWEST_NM) | (wavelength > _HIGHEST_NM)
-    hint = "; these look like micrometres: 1 um is 1000 nm" if wavelength.max() < _LOWEST_NM else ""
-    _refuse(outside, wavelength, f"nm, between {_LOWEST_NM:g} and {_HIGHEST_NM:g}", hint)
+    _refuse(outside, wavelength, f"nm, between {_LOWEST_NM:g} and {_HIGHEST_NM:g}", _other_unit(wavelength))
     steps = np.diff(wavelength)
     falls = np.concatenate([[False], steps <= 0.0])
-    hint = "; the whole axis falls: turn it round" if np.all(steps < 0.0) else ""
+    hint = "; the whole axis falls: turn the columns round" if np.all(steps < 0.0) else ""
     _refuse(falls, wavelength, "more than in the column before (strictly increasing nm)", hint)
-    _refuse_wavenumbers(wavelength)
     if not gaps:
         wide = np.concatenate([[False], steps > _LARGEST_STEP * _usual_steps(steps)])
         _refuse(wide, wavelength, "an axis without gaps", "; the step before it is far larger than its neighbours")
@@ -56,14 +53,14 @@ def _refuse(bad: BoolArray, wavelength: Array, expected: str, hint: str = "") ->
         raise SpectraError(f"`wavelength` column {column}: expected {expected}, got {came}{hint}")
 
 
-def _refuse_wavenumbers(wavelength: Array) -> None:
-    steps = np.diff(wavelength)
-    even = bool(np.ptp(steps) <= 0.01 * steps.mean())
-    if even and wavelength[-1] > _LAST_GRATING_NM:
-        raise SpectraError(
-            f"`wavelength` column {wavelength.size - 1}: expected nm, got an even axis that ends at "
-            f"{wavelength[-1]:.10g}; these look like wavenumbers: nm are 1e7 / (1/cm)"
-        )
+def _other_unit(wavelength: Array) -> str:
+    """Say which unit an axis outside the range has, perhaps, and what to do then."""
+    if wavelength.max() < _LONGEST_MICROMETRES:
+        return "; these look like micrometres: 1 um is 1000 nm"
+    if _HIGHEST_NM < wavelength.max() <= _HIGHEST_WAVENUMBER:
+        turn = ", and turn the columns round" if wavelength[0] < wavelength[-1] else ""
+        return f"; these look like wavenumbers (1/cm): convert them to nm (1e7 / wavenumber){turn}"
+    return ""
 
 
 def _usual_steps(steps: Array) -> Array:

@@ -21,6 +21,17 @@ Locate: TypeAlias = Callable[[int], str]
 TEXT_FACTS = frozenset({"role", "lot", "product", "scale"})
 NUMERIC_FACTS = frozenset({"vessel_volume", "fill", "speed", "simulated"})
 
+# What a batch is for. A batch with any other role would be used by nothing, without a word.
+ROLES = (
+    "calibration",
+    "new_reference",
+    "validation",
+    "repeatability",
+    "accepted",
+    "blend_validation",
+    "held_out",
+)
+
 _COORDINATES = {
     "wavelength": ("wavelength", "float64"),
     "batch": ("spectrum", "text"),
@@ -35,7 +46,7 @@ RESERVED = frozenset({*_COORDINATES, *_OPTIONAL, "absorbance", "spectrum"})
 _NAME = re.compile(r"(?!__)\w[\w .%+-]*", re.ASCII)
 
 # A powder that lets 1e-10 of the light back is beyond every spectrometer: readings above are percentages.
-_HIGHEST_ABSORBANCE = 10.0
+HIGHEST_ABSORBANCE = 10.0
 
 
 def check(ds: xr.Dataset, *, locate: Locate | None = None) -> xr.Dataset:
@@ -137,6 +148,16 @@ def _check_layout(ds: xr.Dataset) -> None:
         broken(name, "", "no coordinate of this name", _described(ds[name]))
     for name in sorted(set(map(str, ds.data_vars)) - {"absorbance"}):
         _check_extra(ds[name], name)
+    _check_case(ds)
+
+
+def _check_case(ds: xr.Dataset) -> None:
+    """Refuse `API` beside `api`, and `Role` for `role`: to people one thing, to programs two."""
+    known = {name.casefold(): name for name in RESERVED | TEXT_FACTS | NUMERIC_FACTS}
+    for name in sorted(map(str, ds.variables)):
+        other = known.setdefault(name.casefold(), name)
+        if other != name:
+            broken(name, "", f"`{other}`, or a name that differs from it by more than capitals", repr(name))
 
 
 def _check_coordinate(ds: xr.Dataset, name: str, dim: str, kind: str) -> None:
@@ -166,6 +187,12 @@ def _check_names(name: str, values: NDArray[Any], locate: Locate) -> None:
     bad = np.flatnonzero((values == "") | (np.strings.strip(values) != values))
     if bad.size:
         broken(name, locate(int(bad[0])), "a name without blanks around it", repr(str(values[bad[0]])))
+    known: dict[str, str] = {}
+    for one in np.unique(values).tolist():
+        other = known.setdefault(one.casefold(), one)
+        if other != one:
+            row = int(np.flatnonzero(values == one)[0])
+            broken(name, locate(row), f"{other!r}, or a name that differs from it by more than capitals", repr(one))
 
 
 def _check_not_infinite(name: str, values: NDArray[Any], locate: Locate) -> None:
@@ -218,6 +245,7 @@ def _check_facts(ds: xr.Dataset) -> None:
             broken("batch_id", _row(row), "a batch that has spectra", repr(name))
     if missing := sorted(batches - set(names)):
         broken("batch_id", "", "every batch that has spectra", f"no {missing[0]!r}")
+    _check_roles(ds)
     for fact in fact_names(ds):
         text = _kind(ds[fact]) == "text"
         if fact in (NUMERIC_FACTS if text else TEXT_FACTS):
@@ -226,13 +254,21 @@ def _check_facts(ds: xr.Dataset) -> None:
             _check_not_infinite(fact, np.asarray(ds[fact].values), _row)
 
 
+def _check_roles(ds: xr.Dataset) -> None:
+    if "role" in ds and _kind(ds["role"]) == "text":
+        for row, role in enumerate(np.asarray(ds["role"].values).tolist()):
+            if role not in ROLES:
+                batch = str(ds["batch_id"].values[row])
+                broken("role", f"{_row(row)} (batch {batch!r})", f"one of {', '.join(ROLES)}", repr(role))
+
+
 def _check_absorbance(ds: xr.Dataset, locate: Locate) -> None:
     absorbance = ds["absorbance"]
     # Both reductions in one pass, for absorbance may be lazy and larger than the memory.
     seen = xr.Dataset(
         {
             "finite": xr.ufuncs.isfinite(absorbance).all("wavelength"),
-            "high": (absorbance > _HIGHEST_ABSORBANCE).sum("wavelength"),
+            "high": (absorbance > HIGHEST_ABSORBANCE).sum("wavelength"),
         }
     ).compute()
     bad = np.flatnonzero(~seen["finite"].values)
@@ -256,6 +292,6 @@ def _check_units(ds: xr.Dataset, high: NDArray[np.float64], locate: Locate) -> N
         broken(
             "absorbance",
             locate(row),
-            f"absorbance in AU, below {_HIGHEST_ABSORBANCE:g}",
+            f"absorbance in AU, below {HIGHEST_ABSORBANCE:g}",
             f"a median of {median:.4g}; if these are percent reflectance, absorbance is log10(100 / percent)",
         )

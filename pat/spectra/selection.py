@@ -39,6 +39,14 @@ def batches_with_role(ds: xr.Dataset, role: str) -> list[str]:
     return sorted(names)
 
 
+def batch_facts(ds: xr.Dataset, fact: str) -> dict[str, str]:
+    """Return a fact of every batch as text; empty where the dataset does not have it."""
+    if fact not in ds:
+        return {}
+    # A number that is not known is NaN, which alone differs from itself.
+    return {str(b): str(v) if v == v else "" for b, v in zip(ds["batch_id"].values, ds[fact].values, strict=True)}
+
+
 def select_batches(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
     """Select the spectra and facts of some batches, in the dataset's own order; nothing is computed.
 

@@ -13,6 +13,8 @@ import xarray as xr
 import zarr
 import zarr.errors
 from numpy.typing import NDArray
+from xarray.backends import BackendArray
+from xarray.core import indexing
 from zarr.codecs import ZstdCodec
 
 from pat.errors import SpectraError
@@ -51,7 +53,7 @@ def content_sha256(ds: xr.Dataset) -> str:
     return digest.hexdigest()
 
 
-def write_store(ds: xr.Dataset, path: str | Path, *, replace: bool = False) -> str:
+def write_store(ds: xr.Dataset, path: str | Path, *, replace: bool = False, progress: str | None = None) -> str:
     """Check spectra and write them to a new store.
 
     The store is made beside `path`, read back, checked, synced, and only then takes its name: a write that fails or is
@@ -63,10 +65,12 @@ def write_store(ds: xr.Dataset, path: str | Path, *, replace: bool = False) -> s
         Spectra; lazy absorbance is computed once, chunk by chunk. If it says by ``sha256`` which content it is, and has
         been changed since, that hash is stored as ``derived_from``.
     path : path-like
-        Folder to make. Raw spectra are never changed: a store that is there already is left alone, and is an
-        error unless it has the same content.
+        Folder to make; an empty one may be there. Raw spectra are never changed: a store that is there already is left
+        alone, and is an error unless it has the same content.
     replace : bool, default=False
         Replace a store that is there. For stores that are derived, and can be made again.
+    progress : str, optional
+        Label of a progress bar.
 
     Returns
     -------
@@ -78,16 +82,20 @@ def write_store(ds: xr.Dataset, path: str | Path, *, replace: bool = False) -> s
     SpectraError
         If the spectra break the contract, or `path` holds something else.
     """
+    # Imported in functions, because `pat.compute` is made of this package.
+    from pat.compute import computing
+
     target = Path(path)
     check_metadata(ds)
-    if target.exists():
-        _refuse_foreign(target)
-        if not replace:
-            return _same_content(ds, target)
-    with replaced_folder(target) as fresh:
-        if target.exists() and not replace:
-            raise SpectraError(f"{target}: expected no store yet, got one that another process wrote meanwhile")
-        return _write(ds, fresh)
+    with computing():
+        if not _is_free(target):
+            _refuse_foreign(target)
+            if not replace:
+                return _same_content(ds, target)
+        with replaced_folder(target) as fresh:
+            if not _is_free(target) and not replace:
+                raise SpectraError(f"{target}: expected no store yet, got one that another process wrote meanwhile")
+            return _write(ds, fresh, progress)
 
 
 def open_store(path: str | Path, *, verify: bool = False) -> xr.Dataset:
@@ -108,23 +116,26 @@ def open_store(path: str | Path, *, verify: bool = False) -> xr.Dataset:
     Raises
     ------
     SpectraError
-        If there is no store, if it is incomplete or damaged, or, with `verify`, if it was changed.
+        If there is no store, if it is incomplete or damaged, or, with `verify`, if it was changed. Without, a chunk of
+        absorbance that is damaged raises it when it is read.
     """
+    from pat.compute import computing
+
     target = Path(path)
     _refuse_foreign(target)
     try:
         _refuse_incomplete(target)
         ds = _open(target)
-        found = content_sha256(ds) if verify else None
     except SpectraError as error:
         raise SpectraError(f"{target}: {error}") from error
     except _UNREADABLE as error:
         raise SpectraError(f"{target}: expected a readable store, got a damaged one: {error}") from error
-    stored = ds.attrs.get("sha256")
-    if stored is None:
-        raise SpectraError(f"{target}: expected a store with its hash, got none: `write_store` did not make it")
-    if verify and found != stored:
-        raise SpectraError(f"{target}: expected content with SHA-256 {stored}, got {found}: it was changed")
+    if verify:
+        with computing():
+            found = content_sha256(ds)
+        if found != ds.attrs["sha256"]:
+            expected = f"expected content with SHA-256 {ds.attrs['sha256']}"
+            raise SpectraError(f"{target}: {expected}, got {found}: it was changed")
     return ds
 
 
@@ -139,10 +150,23 @@ def _same_content(ds: xr.Dataset, target: Path) -> str:
     return digest
 
 
+def _is_free(target: Path) -> bool:
+    return not target.exists() or (target.is_dir() and not any(target.iterdir()))
+
+
 def _refuse_foreign(target: Path) -> None:
+    """Refuse what `write_store` did not make."""
+    expected = f"{target}: expected a store of spectra (a Zarr folder)"
+    if not target.exists():
+        raise SpectraError(f"{expected}, got nothing there")
     if not (target / "zarr.json").is_file():
-        came = "something else" if target.exists() else "nothing there"
-        raise SpectraError(f"{target}: expected a store of spectra (a Zarr folder), got {came}")
+        raise SpectraError(f"{expected}; this exists and is not a store")
+    try:
+        attributes = json.loads((target / "zarr.json").read_bytes())["attributes"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SpectraError(f"{target}: expected a readable store, got a damaged one: {error!r}") from error
+    if "sha256" not in attributes:
+        raise SpectraError(f"{target}: expected a store with its hash, got none: `write_store` did not make it")
 
 
 def _refuse_incomplete(target: Path) -> None:
@@ -153,19 +177,42 @@ def _refuse_incomplete(target: Path) -> None:
             raise SpectraError(f"`{name}`: expected {array.nchunks} chunks, got {came}")
 
 
+class _Stored(BackendArray):
+    """Absorbance on the disk, read as it is asked for; a chunk that cannot be read is an error that names the store."""
+
+    def __init__(self, target: Path, sha256: str | None) -> None:
+        self._target = target
+        self._sha256 = sha256  # so that Dask, which names tasks by what is in here, tells a store from its successor
+        self._array = zarr.open_array(target / "absorbance", mode="r")
+        self.shape, self.dtype, self.chunks = self._array.shape, self._array.dtype, self._array.chunks
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        try:
+            return np.asarray(self._array[key])
+        except _UNREADABLE as error:
+            raise SpectraError(f"{self._target}: expected readable absorbance, got a damaged chunk: {error}") from error
+
+
 def _open(target: Path) -> xr.Dataset:
     # Not through Dask, so that opening computes nothing; groupby needs coordinates in memory.
-    eager: xr.Dataset = xr.open_zarr(target, consolidated=False, chunks=None, drop_variables="absorbance").load()
-    lazy: xr.Dataset = xr.open_zarr(target, consolidated=False, chunks={})
+    found: xr.Dataset = xr.open_zarr(target, consolidated=False, chunks=None)
+    eager = found.drop_vars("absorbance").load()
+    stored = _Stored(target, found.attrs.get("sha256"))
+    absorbance = found.variables["absorbance"]
+    lazy = xr.Variable(absorbance.dims, indexing.LazilyIndexedArray(stored), absorbance.attrs)
     # Sorted, because a folder lists its arrays in any order.
     coords = {name: eager.variables[name] for name in sorted(map(str, eager.coords))}
     data = {name: eager.variables[name] for name in sorted(map(str, eager.data_vars))}
-    ds = xr.Dataset({"absorbance": lazy.variables["absorbance"], **data}, coords, eager.attrs)
+    chunks = dict(zip(absorbance.dims, stored.chunks, strict=True))
+    ds = xr.Dataset({"absorbance": lazy.chunk(chunks), **data}, coords, eager.attrs)
     check_metadata(ds)
     return ds
 
 
-def _write(ds: xr.Dataset, folder: Path) -> str:
+def _write(ds: xr.Dataset, folder: Path, progress: str | None) -> str:
     rows = _chunk_rows(ds["absorbance"].variable)
     plain = ds.drop_vars("absorbance").compute()
     plain["absorbance"] = ds["absorbance"].variable.chunk(spectrum=rows, wavelength=-1)
@@ -175,7 +222,7 @@ def _write(ds: xr.Dataset, folder: Path) -> str:
     plain.to_zarr(
         folder, mode="w", compute=False, zarr_format=3, consolidated=False, encoding=encoding, write_empty_chunks=True
     )
-    _fill(plain["absorbance"].variable, folder, rows)
+    _fill(plain["absorbance"].variable, folder, rows * _CHUNKS_AT_A_TIME, progress)
     # Absorbance is computed by the write and then read back: what is checked and hashed is what lies on the disk.
     digest = content_sha256(check(_open(folder)))
     lineage = {} if source in (None, digest) else {"derived_from": source}
@@ -183,15 +230,19 @@ def _write(ds: xr.Dataset, folder: Path) -> str:
     return digest
 
 
-def _fill(absorbance: xr.Variable, folder: Path, rows: int) -> None:
+def _fill(absorbance: xr.Variable, folder: Path, step: int, progress: str | None) -> None:
     """Compute absorbance some chunks at a time, and write them from this thread.
 
     Were Dask to write too, tasks that still run when another one fails would write into a folder that is being removed.
     """
+    from pat.compute import progress_bar
+
     array = zarr.open_array(folder / "absorbance", mode="r+")
-    for start in range(0, absorbance.shape[0], rows * _CHUNKS_AT_A_TIME):
-        block = slice(start, start + rows * _CHUNKS_AT_A_TIME)
-        array[block] = absorbance[block].values
+    starts = range(0, absorbance.shape[0], step)
+    with progress_bar(progress, graphs=len(starts)):
+        for start in starts:
+            block = slice(start, start + step)
+            array[block] = absorbance[block].values
 
 
 def _encoding(ds: xr.Dataset, rows: int) -> dict[str, dict[str, Any]]:

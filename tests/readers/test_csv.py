@@ -138,7 +138,7 @@ BROKEN = [
     (replaced("950,956.2,962.4", "a,b,c"), "a.csv, line 1: expected columns named after wavelengths in nm, got batch,"),
     (
         replaced("950,956.2,962.4", "0.95,0.96,0.97"),
-        "`wavelength` column 0: expected nm, between 200 and 30000, got 0.95",
+        "`wavelength` column 0: expected nm, between 350 and 3300, got 0.95",
     ),
     (replaced("962.4", "999"), "`wavelength` column 2: expected an axis without gaps"),
     (replaced("api", "absorbance"), "a.csv, line 1, column `absorbance`: expected a new analyte"),
@@ -217,6 +217,37 @@ def test_rows_are_counted_through_all_files(folder):
     assert "that of row 1 (a.csv, line 3)" in message
 
 
+# --- spectra that stand there twice
+
+
+def test_a_batch_under_a_second_name_is_refused_with_both_names_and_rows(folder):
+    Path("a.csv").write_text(SPECTRA + SPECTRA.splitlines()[1].replace("B1", "B9").replace("03-02", "03-05") + "\n")
+    message = refused(["a.csv"])
+    assert "row 3 (a.csv, line 5), batch 'B9': expected a spectrum of its own" in message
+    assert "got that of row 0 (a.csv, line 2), batch 'B1', again" in message
+    assert "(1 such spectra in all)" in message
+
+
+def test_a_file_that_is_given_twice_or_copied_is_refused(folder):
+    assert "a.csv: expected every file once, got it again" in refused(["a.csv", "./a.csv"])
+    Path("copy.csv").write_text(SPECTRA)
+    message = refused(["a.csv", "copy.csv"])
+    assert "row 3 (copy.csv, line 2), batch 'B1': expected a spectrum of its own" in message
+    assert "got that of row 0 (a.csv, line 2)" in message
+    assert "(3 such spectra in all)" in message
+    Path("copy.csv").write_text(SPECTRA.replace("B1", "C1").replace("B2", "C2"))
+    assert "row 3 (copy.csv, line 2), batch 'C1': expected a spectrum of its own" in refused(["a.csv", "copy.csv"])
+
+
+def test_a_stuck_or_a_dead_sensor_is_no_copy(folder):
+    # The same digits again in one batch of one file: the scorer's FROZEN, not somebody's copy.
+    Path("a.csv").write_text(SPECTRA.replace("0.51,0.52,0.53", "0.41,0.42,0.43"))
+    assert read_csv(["a.csv"]).sizes["spectrum"] == 3
+    # Readings without structure are the same whoever gives them.
+    Path("a.csv").write_text(SPECTRA.replace("0.51,0.52,0.53", "6,6,6").replace("0.61,0.62,0.63", "6,6,6"))
+    assert read_csv(["a.csv"]).sizes["spectrum"] == 3
+
+
 def test_axes_must_be_the_same(folder):
     Path("b.csv").write_text(MORE.replace("956.2", "956.3"))
     assert "b.csv, line 1, column `956.3`: expected 956.2 nm as in a.csv, got 956.3" in refused(["a.csv", "b.csv"])
@@ -253,6 +284,16 @@ def test_what_is_not_there_or_not_a_file(folder):
         ),
         (FACTS.replace("day", "api"), "`api`: expected a batch fact with a name of its own"),
         (FACTS.replace("day", "a/b"), "`a/b`: expected a name of letters"),
+        (
+            FACTS.replace("validation", "validaton"),
+            "facts.csv, line 2, column `role`: expected one of calibration, new_reference, validation, repeatability, "
+            "accepted, blend_validation, held_out, got 'validaton'",
+        ),
+        (FACTS.replace("validation", ""), "facts.csv, line 2, column `role`: expected one of calibration"),
+        (
+            FACTS.replace("role", "Role"),
+            "`Role`: expected `role`, or a name that differs from it by more than capitals",
+        ),
         (FACTS.replace(",", ";"), "facts.csv, line 1: expected commas between columns"),
     ],
 )

@@ -64,6 +64,18 @@ BROKEN = [
     (changed("batch_id", 1, "B1"), "`batch_id` row 1: expected every batch once, got 'B1' again"),
     (changed("batch_id", 1, "B9"), "`batch_id` row 1: expected a batch that has spectra, got 'B9'"),
     (lambda ds: ds.isel(batch_id=[0, 1]), "`batch_id`: expected every batch that has spectra, got no 'B3'"),
+    (
+        changed("role", 1, "acepted"),
+        "`role` row 1 (batch 'B2'): expected one of calibration, new_reference, validation, repeatability, accepted, "
+        "blend_validation, held_out, got 'acepted'",
+    ),
+    (changed("role", 0, ""), "`role` row 0 (batch 'B1'): expected one of calibration"),
+    # names that differ by capitals alone
+    (put("API", "spectrum", np.zeros(12), {"units": "%"}), "`api`: expected `API`, or a name that differs from it"),
+    (put("Role", "batch_id", np.zeros(3)), "`Role`: expected `role`, or a name that differs from it by more than"),
+    (put("Revolution", "spectrum", np.zeros(12), {"units": ""}), "`Revolution`: expected `revolution`, or a name"),
+    (changed("instrument", 4, "nir-1"), "`instrument` row 4: expected 'NIR-1', or a name that differs from it"),
+    (changed("batch", 2, "b1"), "`batch` row 2: expected 'B1', or a name that differs from it by more than capitals"),
     # time and revolution
     (changed("time", 7, np.datetime64("NaT")), "`time` row 7: expected a time (UTC), got NaT"),
     (
@@ -168,7 +180,7 @@ INTERFEROMETER = 1e7 / np.arange(12500.0, 3999.0, -8.0)
         np.linspace(950.0, 1650.0, 125),
         np.round(np.linspace(950.0, 1650.0, 125)),
         INTERFEROMETER,
-        1e7 / np.arange(4000.0, 399.0, -4.0),
+        1e7 / np.arange(28500.0, 3100.0, -16.0),  # the whole range: visible to 3.2 um
         np.array([1000.0, 1200.0]),
         950.0 + 5.0 * np.arange(128) - 0.004 * np.arange(128) ** 2,  # a diode array: pixels to nm by a polynomial
     ],
@@ -182,15 +194,23 @@ def test_real_kinds_of_axes_pass(axis):
     [
         (
             np.linspace(0.95, 1.65, 125),
-            "column 0: expected nm, between 200 and 30000, got 0.95; these look like micrometres",
+            "column 0: expected nm, between 350 and 3300, got 0.95; these look like micrometres",
         ),
-        (np.arange(4000.0, 12000.0, 8.0), "got an even axis that ends at 11992; these look like wavenumbers"),
-        (np.arange(400.0, 4001.0, 4.0), "got an even axis that ends at 4000; these look like wavenumbers"),
-        (np.arange(12000.0, 4000.0, -8.0), "got 11992 after 12000; the whole axis falls: turn it round"),
+        # In 1/cm: rising, in whole numbers that are not even, from the middle infrared on, and falling.
+        (
+            np.arange(4000.0, 12000.0, 8.0),
+            "column 0: expected nm, between 350 and 3300, got 4000; these look like wavenumbers (1/cm): convert them "
+            "to nm (1e7 / wavenumber), and turn the columns round",
+        ),
+        (np.round(np.arange(4000.0, 10000.0, 3.857)), "got 4000; these look like wavenumbers (1/cm)"),
+        (np.arange(400.0, 4001.0, 4.0), "got 3304 after 3300; these look like wavenumbers (1/cm)"),
+        (1e7 / INTERFEROMETER, "these look like wavenumbers (1/cm): convert them to nm (1e7 / wavenumber)"),
+        (INTERFEROMETER[::-1], "the whole axis falls: turn the columns round"),
         (np.array([1000.0, 1010.0, 1010.0, 1020.0]), "column 2: expected more than in the column before"),
         (np.array([1000.0, 1010.0, 1005.0, 1020.0]), "column 2: expected more than in the column before"),
         (np.array([1000.0, np.nan, 1020.0]), "column 1: expected a finite wavelength in nm, got nan"),
-        (np.array([1000.0, 31000.0]), "column 1: expected nm, between 200 and 30000, got 31000"),
+        (np.array([1000.0, 31000.0]), "column 1: expected nm, between 350 and 3300, got 31000"),
+        (np.array([340.0, 345.0]), "column 0: expected nm, between 350 and 3300, got 340"),
         (np.delete(np.linspace(950.0, 1650.0, 125), 60), "column 60: expected an axis without gaps"),
         (np.delete(np.linspace(950.0, 1650.0, 125), 1), "column 1: expected an axis without gaps"),
         (np.delete(np.linspace(950.0, 1650.0, 125), 123), "column 123: expected an axis without gaps"),
