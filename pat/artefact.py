@@ -5,6 +5,7 @@
                           written last, the commit point
 ``arrays.npz``            axis and model, plain numbers
 ``known_answers.npz``     raw spectra on the native axis, and the numbers that the laboratory computed
+``known_blend.npz``       raw spectra of one blend, and the laboratory's reading after each; where there is a rule
 ``validation.json``       figures of merit and the acceptance gate's verdict
 ``report.html``           the report for people
 ========================  ==========================================================================
@@ -29,13 +30,18 @@ from numpy.typing import NDArray
 
 from pat.core.pls import PLSModel
 from pat.core.types import Array
-from pat.errors import ArtefactError
+from pat.errors import ArtefactError, InputError
 from pat.files import canonical_json, readable_json, replaced_folder
 
-FORMAT = 1
-FILES = ("arrays.npz", "known_answers.npz", "report.html", "validation.json")
+FORMAT = 2
+KNOWN_BLEND = "known_blend.npz"
+FILES = ("arrays.npz", "known_answers.npz", KNOWN_BLEND, "report.html", "validation.json")
+"""Every file beside the manifest; an artefact without a rule has no known blend."""
 MANIFEST = "manifest.json"
 KNOWN_ANSWERS = ("absorbance", "value", "hotelling_t2", "q_residuals")
+BLEND_TEXTS = ("status", "state")
+BLEND_NUMBERS = ("value", "mbsd", "blend_rsd_upper", "evidence", "endpoint")
+"""What is known of a blend after each of its spectra."""
 
 # What the numbers mean; written into every artefact, because open libraries differ in each of them.
 CONVENTIONS = {
@@ -113,6 +119,9 @@ class Artefact:
     content : Content
     known_answers : dict of str to ndarray
         ``absorbance`` (k, p) and, of shape (k,), ``value``, ``hotelling_t2`` and ``q_residuals``.
+    known_blend : dict of str to ndarray, or None
+        ``absorbance`` (m, p) of one blend in order and, of shape (m,), ``revolution`` and the columns of `BLEND_TEXTS`
+        and `BLEND_NUMBERS`, NaN where there is no number; None where the method has no rule.
     validation : dict
         The validation's figures and verdict.
     manifest : dict
@@ -121,6 +130,7 @@ class Artefact:
 
     content: Content
     known_answers: Arrays
+    known_blend: Arrays | None
     validation: dict[str, Any]
     manifest: dict[str, Any]
 
@@ -161,6 +171,7 @@ def write(
     folder: Path,
     content: Content,
     known_answers: Arrays,
+    known_blend: Arrays | None,
     validation: dict[str, Any],
     report: str,
     source: dict[str, Any],
@@ -170,9 +181,9 @@ def write(
     Parameters
     ----------
     folder : Path
-        Where it goes; what was there is replaced.
+        Where it goes: a new or an empty folder, or one with an artefact, which is replaced.
     content : Content
-    known_answers : dict of str to ndarray
+    known_answers, known_blend : dict of str to ndarray
         See `Artefact`.
     validation : dict
         Plain JSON.
@@ -185,10 +196,17 @@ def write(
     -------
     str
         The content digest.
+
+    Raises
+    ------
+    InputError
+        If `folder` holds anything but an artefact, which is left alone.
     """
+    _refuse_other(folder)
     files = {
         "arrays.npz": pack(content.arrays),
         "known_answers.npz": pack(known_answers),
+        **({} if known_blend is None else {KNOWN_BLEND: pack(known_blend)}),
         "validation.json": readable_json(validation).encode(),
         "report.html": report.encode(),
     }
@@ -205,6 +223,25 @@ def write(
             (fresh / name).write_bytes(data)
         (fresh / MANIFEST).write_text(readable_json(manifest), encoding="utf-8")
     return content.digest
+
+
+def _refuse_other(folder: Path) -> None:
+    """Refuse to replace what is no artefact; one that is damaged, or of an older format, may be replaced."""
+    if not folder.is_dir():  # a file is refused where the folder is written
+        return
+    names = {path.name for path in folder.iterdir()}
+    try:
+        ours = not names or {"format", "digest", "files"} <= set(json.loads((folder / MANIFEST).read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        ours = False
+    if not ours:
+        raise InputError(f"{folder}: expected a new folder or one with an artefact, got something else")
+    strange = sorted(names - {*FILES, MANIFEST})
+    if strange:
+        raise InputError(
+            f"{folder}: expected a folder with an artefact alone, got {', '.join(strange[:5])} too, which would be "
+            "lost: move it elsewhere"
+        )
 
 
 def _plain(key: str, found: Any) -> NDArray[Any]:
@@ -259,11 +296,11 @@ def _check_manifest_hash(folder: Path, manifest: dict[str, Any]) -> None:
 
 def _verified_bytes(folder: Path, manifest: dict[str, Any]) -> dict[str, bytes]:
     """Each file's bytes, read once, that have the hash which the manifest gives for them."""
-    strange = {path.name for path in folder.iterdir()} - {*FILES, MANIFEST}
+    strange = {path.name for path in folder.iterdir()} - {*_names(manifest), MANIFEST}
     if strange:
         raise ArtefactError(f"{folder}: files that are no part of an artefact: {', '.join(sorted(strange))}")
     data = {}
-    for name in FILES:
+    for name in _names(manifest):
         try:
             data[name] = (folder / name).read_bytes()
         except OSError as error:
@@ -276,6 +313,13 @@ def _verified_bytes(folder: Path, manifest: dict[str, Any]) -> dict[str, bytes]:
         if found != expected:
             raise ArtefactError(f"{folder / name}: altered or damaged, SHA-256 must be {expected}, got {found}")
     return data
+
+
+def _names(manifest: dict[str, Any]) -> tuple[str, ...]:
+    """Names of an artefact's files: the fixed ones, and the known blend where the manifest has one."""
+    listed = manifest["files"]
+    left_out = {KNOWN_BLEND} if isinstance(listed, dict) and KNOWN_BLEND not in listed else set()
+    return tuple(name for name in FILES if name not in left_out)
 
 
 def _arrays(folder: Path, name: str, data: dict[str, bytes]) -> Arrays:
@@ -319,6 +363,18 @@ def read(folder: str | Path) -> Artefact:
     if content.digest != manifest["digest"]:
         raise ArtefactError(f"{folder / MANIFEST}: content digest must be {manifest['digest']}, got {content.digest}")
     known = _arrays(folder, "known_answers.npz", data)
-    if set(known) != set(KNOWN_ANSWERS):
-        raise ArtefactError(f"{folder}: known answers must be {', '.join(KNOWN_ANSWERS)}, got {', '.join(known)}")
-    return Artefact(content, known, _validation(folder, data["validation.json"]), manifest)
+    _require_names(folder, "known answers", known, KNOWN_ANSWERS)
+    blend = _arrays(folder, KNOWN_BLEND, data) if KNOWN_BLEND in data else None
+    document = content.document
+    rule = document.get("rule") if isinstance(document, dict) else None
+    if (blend is None) is not (rule is None):
+        came = "none" if blend is None else "one without a rule"
+        raise ArtefactError(f"{folder}: expected a known blend where there is an end-point rule, got {came}")
+    if blend is not None:
+        _require_names(folder, "known blend", blend, ("absorbance", "revolution", *BLEND_TEXTS, *BLEND_NUMBERS))
+    return Artefact(content, known, blend, _validation(folder, data["validation.json"]), manifest)
+
+
+def _require_names(folder: Path, what: str, arrays: Arrays, names: tuple[str, ...]) -> None:
+    if set(arrays) != set(names):
+        raise ArtefactError(f"{folder}: {what} must be {', '.join(names)}, got {', '.join(arrays)}")

@@ -22,13 +22,11 @@ def assemble(method: Method, calibration: Calibration, homogeneity: HomogeneityM
     Raises
     ------
     InputError
-        If the calibration was made by another method, or another version of it.
+        If they do not belong together: the calibration was made by another method document, or the homogeneity model
+        with another calibration, or there is none where the method follows blends, or one where it follows none.
     """
-    if method != calibration.method:
-        raise InputError(
-            f"method {method.name} version {method.version} is not the document that the calibration was made by; "
-            "calibrate again"
-        )
+    calibration.require_fit(method)
+    _require_learnt_with(method, calibration, homogeneity)
     document = method.document()
     return Content(
         arrays=model_arrays(calibration.wavelength, calibration.model),
@@ -51,3 +49,19 @@ def assemble(method: Method, calibration: Calibration, homogeneity: HomogeneityM
             "conventions": CONVENTIONS,
         },
     )
+
+
+def _require_learnt_with(method: Method, calibration: Calibration, homogeneity: HomogeneityModel | None) -> None:
+    if method.homogeneity is None:
+        if homogeneity is not None:
+            raise InputError(f"method {method.name} follows no blend, but a homogeneity model was given")
+        return
+    if homogeneity is None:
+        raise InputError(
+            f"method {method.name} follows blends, but no homogeneity model was given: run `pat calibrate` first"
+        )
+    if homogeneity.calibration_sha256 != calibration.sha256:
+        raise InputError(
+            f"the homogeneity model was learnt with another calibration ({homogeneity.calibration_sha256[:12]}) than "
+            f"this one ({calibration.sha256[:12]}): run `pat calibrate` again"
+        )

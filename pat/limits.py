@@ -118,22 +118,6 @@ def normal_tolerance_factor(n: int, coverage: float, confidence: float) -> float
     return float(stats.nct.ppf(confidence, n - 1, noncentrality)) / math.sqrt(n)
 
 
-def c4(n: int) -> float:
-    r"""Ratio of the mean of the sample SD of `n` normal values to the true SD.
-
-    Notes
-    -----
-    .. math:: c_4(n) = \sqrt{2 / (n - 1)} \, \Gamma(n / 2) / \Gamma((n - 1) / 2)
-
-    Examples
-    --------
-    >>> round(c4(10), 4)
-    0.9727
-    """
-    _require(n >= 2, f"`n` must be at least 2, got {n}")
-    return math.sqrt(2.0 / (n - 1)) * math.exp(math.lgamma(n / 2.0) - math.lgamma((n - 1) / 2.0))
-
-
 def bias_critical(n: int, alpha: float) -> float:
     r"""Largest mean of `n` independent errors that is not significant, in units of their SD.
 

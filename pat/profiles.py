@@ -15,7 +15,7 @@ import xarray as xr
 from pat.errors import InputError
 from pat.files import readable_json, write_bytes
 from pat.scorer import Reading, Scorer
-from pat.validation.endpoints import EndpointCase, judge_endpoint
+from pat.validation.endpoints import EndpointCase, checked_truth, judge_endpoint
 
 NUMBERS = (
     "value",
@@ -47,7 +47,7 @@ class Profile:
         Revolution at which the scorer declared it.
     columns : dict of str to list
         ``revolution``, ``status``, ``state``, the numbers of `NUMBERS` (None where one does not exist), and the
-        columns of `TRUTH` where the truth is known.
+        columns of `TRUTH` as far as the truth is known.
     """
 
     batch: str
@@ -90,7 +90,8 @@ def follow_and_judge(
     run : Dataset
         Raw spectra of one batch in their order.
     truth : DataFrame
-        Truth of that batch, and maybe of others: ``batch``, ``revolution``, ``state`` and the columns of `TRUTH`.
+        Truth of that batch, and maybe of others, which are ignored: ``batch``, ``revolution``, ``uniform``, ``state``
+        and as many of the columns of `TRUTH` as are known.
     kind : str
         What kind of run it was.
     tolerance : int
@@ -99,10 +100,12 @@ def follow_and_judge(
     Raises
     ------
     InputError
-        If the batch has no truth, or not of every revolution.
+        If the batch has no truth, or not one to judge by; see `pat.validation.endpoints.checked_truth`.
     """
     name = str(run["batch"].values[0])
-    known = truth[truth["batch"] == name]
+    known = truth[truth["batch"].astype(str) == name]
+    if known.empty:
+        raise InputError(f"the truth says nothing of batch {name!r}")
     readings = list(follow(scorer, name, run))
     case = judge_endpoint(readings, known, kind=kind, tolerance=tolerance)
     return profile_of(readings, case, known), case
@@ -120,21 +123,19 @@ def profile_of(
     case : EndpointCase, optional
         The same readings judged against the truth.
     truth : DataFrame, optional
-        Rows of that batch: ``revolution`` and the columns of `TRUTH`.
+        Rows of that batch, as for `follow_and_judge`.
 
     Raises
     ------
     InputError
-        If the truth lacks a revolution that was read.
+        If the truth is not one to judge by.
     """
     plain = [reading.to_dict() for reading in readings]
     columns = {name: [row[name] for row in plain] for name in ("revolution", "status", "state", *NUMBERS)}
     if truth is not None:
-        known = truth.set_index("revolution")
-        missing = set(columns["revolution"]) - set(known.index)
-        if missing:
-            raise InputError(f"truth of batch {readings[0].batch}: revolution {min(missing)} is missing")
-        columns |= {name: known.loc[columns["revolution"], name].tolist() for name in TRUTH}
+        known = checked_truth(truth, readings[0].batch, columns["revolution"]).set_index("revolution")
+        told = known.loc[columns["revolution"], [name for name in TRUTH if name in known]]
+        columns |= {str(name): _plain(values) for name, values in told.items()}
     return Profile(
         batch=readings[0].batch,
         kind=case.kind if case else "",
@@ -144,11 +145,26 @@ def profile_of(
     )
 
 
+def _plain(values: pd.Series) -> list[Any]:
+    """Values of a column, None where there is none."""
+    return [None if pd.isna(value) else value for value in values.tolist()]
+
+
+def profiles_json(profiles: Sequence[Profile]) -> bytes:
+    """Return profiles as plain JSON."""
+    return readable_json([asdict(profile) for profile in profiles]).encode()
+
+
+def profiles_of(data: bytes) -> list[Profile]:
+    """Return the profiles in JSON that `profiles_json` made."""
+    return [Profile(**document) for document in json.loads(data)]
+
+
 def save_profiles(path: Path, profiles: Sequence[Profile]) -> None:
     """Write profiles as plain JSON."""
-    write_bytes(path, readable_json([asdict(profile) for profile in profiles]).encode())
+    write_bytes(path, profiles_json(profiles))
 
 
 def load_profiles(path: Path) -> list[Profile]:
     """Read profiles that `save_profiles` wrote."""
-    return [Profile(**document) for document in json.loads(path.read_bytes())]
+    return profiles_of(path.read_bytes())

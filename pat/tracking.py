@@ -1,5 +1,8 @@
 """The only door to MLflow: what was calibrated, on what, with which figures; one run per artefact digest.
 
+A run holds the artefact as it was when it was first logged. The same content may be validated and compared again, on
+other data or by other criteria: each such comparison is added to its run under ``comparisons/``, and none is replaced.
+
 MLflow keeps the register, never the record: a line loads an artefact's folder, and nothing here is needed to
 score. The store is a SQLite file ``mlflow.db`` in the project's folder with ``mlartifacts/`` beside it; no server
 is needed, and ``MLFLOW_TRACKING_URI`` names another store.
@@ -12,16 +15,14 @@ import json
 import logging
 import math
 import os
-import platform
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pat import __version__, artefact
+from pat import artefact, environment
+from pat.artefact import Artefact
 from pat.calibration import Calibration
 from pat.errors import InputError
 from pat.files import canonical_json, locked
@@ -39,7 +40,6 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 _DATABASE, _ARTEFACTS = "mlflow.db", "mlartifacts"
 _FOLDER = "artefact"
 _DIGEST, _ATTEMPT, _COMPLETE = "artefact_digest", "attempt", "complete"
-_PACKAGES = ("mlflow", "numpy", "pybaselines", "scikit-learn", "scipy", "xarray", "zarr")
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,7 @@ def log_artefact(
     method: Method,
     calibration: Calibration,
     validation: Validation,
-    alias: str | None = None,
     tags: Mapping[str, str] | None = None,
-    files: Sequence[str | Path] = (),
     root: str | Path = ".",
 ) -> TrackedVersion:
     """Log an artefact and register it as a version, once per content digest.
@@ -97,12 +95,8 @@ def log_artefact(
         The artefact's folder; it is verified, then copied as it is.
     method, calibration, validation
         What the artefact was made from; their parameters and figures are logged.
-    alias : str, optional
-        Alias to give to the version when it is first registered.
     tags : mapping of str to str, optional
         More tags of the run and of the version.
-    files : sequence of path
-        Files to keep beside the artefact.
     root : path
         The project's folder, where the store lies.
 
@@ -114,8 +108,11 @@ def log_artefact(
     ------
     ArtefactError
         If the artefact does not verify.
+    InputError
+        If it was not made of this method, calibration and validation.
     """
-    digest, name, given = artefact.read(folder).content.digest, model_name(method.name), dict(tags or {})
+    _require_made_of(folder, found := artefact.read(folder), method, calibration, validation)
+    digest, name, given = found.content.digest, model_name(method.name), dict(tags or {})
     with locked(_database(root)):
         client = _client(root)
         run = _run(client, root, name, {_DIGEST: digest})
@@ -124,13 +121,65 @@ def log_artefact(
             return TrackedVersion(run.info.run_id, known, digest, new=False)
         _log(client, run, method, calibration, validation, given)
         client.log_artifacts(run.info.run_id, str(folder), _FOLDER)
-        for path in files:
-            client.log_artifact(run.info.run_id, str(path))
         version = known or _register(client, name, run, {_DIGEST: digest, **given})
-        if alias is not None:
-            client.set_registered_model_alias(name, alias, str(version))
         _complete(client, run, "FINISHED")
     return TrackedVersion(run.info.run_id, version, digest, new=True)
+
+
+def _require_made_of(
+    folder: str | Path, found: Artefact, method: Method, calibration: Calibration, validation: Validation
+) -> None:
+    source = found.manifest["source"]
+    parts = {
+        "method document": source.get("method_sha256") == method.sha256,
+        "calibration": source.get("calibration_sha256") == calibration.sha256,
+        "validation": found.validation == validation.document,
+        "validated content": found.content.digest == validation.document.get("digest"),
+    }
+    if other := ", ".join(what for what, same in parts.items() if not same):
+        raise InputError(f"{folder}: expected the artefact of these parts, got another {other}: run `pat export` again")
+
+
+def log_comparison(
+    method_name: str,
+    version: TrackedVersion,
+    key: str,
+    files: Sequence[Path],
+    *,
+    tags: Mapping[str, str],
+    root: str | Path = ".",
+) -> None:
+    """Add a comparison to a registered version, and let it wait for a person's decision as the challenger.
+
+    Parameters
+    ----------
+    method_name, version
+        What was compared.
+    key : str
+        Hash of what the comparison was made from; one that is logged again adds nothing.
+    files : sequence of path
+        The comparison, whose hash is kept, and what is to lie beside it.
+    tags : mapping of str to str
+        What it came to; the tags of run and version are those of the latest comparison.
+    root : path
+        The project's folder.
+    """
+    place, name, number = f"comparisons/{key[:12]}", model_name(method_name), str(version.version)
+    with locked(_database(root)):
+        client = _client(root)
+        for path in files:
+            client.log_artifact(version.run_id, str(path), place)
+        for tag, value in tags.items():
+            client.set_tag(version.run_id, tag, value)
+            client.set_model_version_tag(name, number, tag, value)
+        client.set_registered_model_alias(name, CHALLENGER, number)
+        client.set_tag(version.run_id, f"comparison.{key}", _sha256(files[0].read_bytes()))
+
+
+def has_comparison(version: TrackedVersion, key: str, path: Path, *, root: str | Path = ".") -> bool:
+    """Whether the comparison in a file was added to a version, as it is."""
+    tags = _client(root).get_run(version.run_id).data.tags
+    return bool(tags.get(f"comparison.{key}") == _sha256(path.read_bytes()))
 
 
 def log_refusal(
@@ -162,7 +211,7 @@ def log_refusal(
         MLflow's name of the run.
     """
     given = {**(tags or {}), "refused": reason}
-    attempt = hashlib.sha256(canonical_json([method.document(), given])).hexdigest()
+    attempt = _sha256(canonical_json([method.document(), given]))
     with locked(_database(root)):
         client = _client(root)
         run = _run(client, root, model_name(method.name), {_ATTEMPT: attempt})
@@ -211,14 +260,6 @@ def promote(method_name: str, version: int, *, root: str | Path = ".") -> Tracke
     if waiting is not None and waiting.version == version:
         client.delete_registered_model_alias(name, CHALLENGER)
     return promoted
-
-
-def code_sha256() -> str:
-    """SHA-256 over the source files of this package, their paths included."""
-    package = Path(__file__).parent
-    files = sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).as_posix())
-    found = [[path.relative_to(package).as_posix(), _sha256(path.read_bytes())] for path in files]
-    return _sha256(canonical_json(found))
 
 
 def _sha256(data: bytes) -> str:
@@ -279,7 +320,7 @@ def _log(
     from mlflow.entities import Param, RunTag
 
     parameters = dict(_flat("", method.document()))
-    tags = {**_environment(), **given}
+    tags = {**environment.described(), **given}
     if calibration is not None:
         parameters["n_components"] = str(calibration.model.n_components)
         tags["data_sha256"] = calibration.data_sha256
@@ -322,29 +363,6 @@ def _metrics(time: int, calibration: Calibration | None, validation: Validation 
     for key, value in named.items():
         if value is not None and math.isfinite(value):
             yield Metric(key, float(value), time, 0)
-
-
-def _environment() -> dict[str, str]:
-    """Code and versions that the work was done with."""
-    versions = {name: metadata.version(name) for name in _PACKAGES}
-    versions |= {"pat": __version__, "python": platform.python_version()}
-    return {"code_sha256": code_sha256(), **{f"version.{k}": v for k, v in versions.items()}, **_git()}
-
-
-def _git() -> dict[str, str]:
-    """Commit of the source and whether files differ from it; nothing where the package is in no checkout."""
-    package = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(package), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        # An installed package may lie inside the checkout of something else.
-        git("ls-files", "--error-unmatch", "tracking.py")
-        return {"git_commit": git("rev-parse", "HEAD"), "git_dirty": str(bool(git("status", "--porcelain"))).lower()}
-    except (OSError, subprocess.CalledProcessError):
-        return {}
 
 
 def _version_of(client: MlflowClient, name: str, run: Run) -> int | None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 
 from pat import compute
+from pat.core.preprocess import Treatment
+from pat.core.types import Array
 from pat.errors import InputError
 from pat.files import canonical_json
 from pat.method import Method
 from pat.spectra import content_sha256, derive
+
+RAW = ("raw_mean", "raw_sd", "raw_peak")
+"""What treated spectra keep of the raw ones (AU): mean and SD over the used wavelengths, and the largest absorbance, of
+either sign, over all."""
 
 
 def treat(method: Method, ds: xr.Dataset) -> xr.Dataset:
@@ -24,26 +31,43 @@ def treat(method: Method, ds: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     Dataset
-        Treated absorbance on the treated axis, everything else as it was. Attributes say what was done
-        (``treatment``), from which axis (``native_wavelength``) and from what content (``raw_sha256``).
+        Treated absorbance on the treated axis, the variables of `RAW`, everything else as it was. Attributes say what
+        was done (``treatment``), from which axis (``native_wavelength``) and from what content (``raw_sha256``).
 
     Raises
     ------
     InputError
-        If the steps do not fit the axis.
+        If the steps do not fit the axis, or a variable of the spectra has a name of `RAW`.
     """
+    if taken := [name for name in RAW if name in ds]:
+        raise InputError(f"raw spectra must have no variable `{taken[0]}`, which treated spectra have")
     treatment = method.treatment(ds["wavelength"].values)
     absorbance = compute.apply_rows(treatment, ds["absorbance"], treatment.wavelength)
-    return derive(ds, absorbance).assign_attrs(
+    made = derive(ds, absorbance).assign(_kept_of_raw(treatment, ds["absorbance"]))
+    return made.assign_attrs(
         treatment=_treatment_of(method),
         native_wavelength=treatment.wavelength_in.tolist(),
-        raw_sha256=_content_of(ds),
+        raw_sha256=data_sha256(ds),
     )
 
 
-def _content_of(ds: xr.Dataset) -> str:
-    """Hash of the store that spectra come from, or of the spectra themselves where they come from none."""
-    known = ds.attrs.get("sha256", ds.attrs.get("derived_from"))
+def _kept_of_raw(treatment: Treatment, absorbance: xr.DataArray) -> dict[str, xr.Variable]:
+    """Return the variables of `RAW`; lazy where the spectra are."""
+
+    def numbers(x: Array) -> Array:
+        return np.concatenate([treatment.presentation(x), np.abs(x).max(axis=-1, keepdims=True)], axis=-1)
+
+    found = compute.apply_rows(numbers, absorbance, np.arange(len(RAW)))
+    return {name: xr.Variable("spectrum", found.data[:, i], {"units": "AU"}) for i, name in enumerate(RAW)}
+
+
+def data_sha256(ds: xr.Dataset) -> str:
+    """Return the hash of the raw content that spectra come from.
+
+    That is the hash of their store, which `pat.spectra.open_store` proves with ``verify=True``, also where they are a
+    part of it or were treated since; for spectra that come from no store it is computed.
+    """
+    known = ds.attrs.get("raw_sha256", ds.attrs.get("sha256", ds.attrs.get("derived_from")))
     return content_sha256(ds) if known is None else str(known)
 
 

@@ -11,7 +11,8 @@ from pipelines.stage import main, parser
 def run() -> None:
     """Calibrate the method."""
     given = parser(__doc__, "method", "treated", "calibration").parse_args()
-    calibration = calibrate(Method.load(given.method), open_store(given.treated), progress="calibrating")
+    treated = open_store(given.treated, verify=True)
+    calibration = calibrate(Method.load(given.method), treated, progress="calibrating")
     calibration.save(given.calibration)
     figures = calibration.figures
     print(f"{calibration.model.n_components} components, RMSEC {figures['rmsec']:.3f}, RMSECV {figures['rmsecv']:.3f}")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from pat.assembly import assemble
 from pat.calibration import Calibration
+from pat.compute import computing
 from pat.export import export
 from pat.homogeneity import HomogeneityModel
 from pat.method import Method
@@ -24,17 +24,17 @@ def run() -> None:
     given = options.parse_args()
     method, calibration = Method.load(given.method), Calibration.load(given.calibration)
     homogeneity, validation = HomogeneityModel.load(given.homogeneity), Validation.load(given.validation)
-    raw = open_store(given.raw)
-    report = build(
-        method,
-        calibration,
-        validation,
-        raw=raw,
-        treated=open_store(given.treated),
-        homogeneity=homogeneity,
-        pure=pd.read_csv(given.pure) if given.pure else None,
-        digest=assemble(method, calibration, homogeneity).digest,
-    )
+    raw, treated = open_store(given.raw, verify=True), open_store(given.treated, verify=True)
+    with computing("drawing the report"):
+        report = build(
+            method,
+            calibration,
+            validation,
+            raw=raw,
+            treated=treated,
+            homogeneity=homogeneity,
+            pure=pd.read_csv(given.pure) if given.pure else None,
+        )
     print(export(given.artefact, method, calibration, homogeneity, validation, raw, report))
 
 

@@ -12,8 +12,8 @@ from pipelines.stage import main, parser
 def run() -> None:
     """Learn the end-point rule."""
     given = parser(__doc__, "method", "treated", "calibration", "homogeneity").parse_args()
-    calibration = Calibration.load(given.calibration)
-    model = learn(Method.load(given.method), calibration, open_store(given.treated), progress="learning")
+    calibration, treated = Calibration.load(given.calibration), open_store(given.treated, verify=True)
+    model = learn(Method.load(given.method), calibration, treated, progress="learning")
     model.save(given.homogeneity)
     noise, plateau = model.repeatability, model.plateau
     print(

@@ -11,8 +11,8 @@ from pipelines.stage import main, parser
 def run() -> None:
     """Treat the spectra."""
     given = parser(__doc__, "method", "raw", "treated").parse_args()
-    treated = treat(Method.load(given.method), open_store(given.raw))
-    write_store(treated, given.treated, replace=True)
+    treated = treat(Method.load(given.method), open_store(given.raw, verify=True))
+    write_store(treated, given.treated, replace=True, progress="preprocessing")
     print(f"{treated.sizes['spectrum']} spectra at {treated.sizes['wavelength']} wavelengths")
 
 

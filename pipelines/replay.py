@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from pat.profiles import Profile, follow_and_judge, save_profiles
+from pat.readers.truth import read_truth
 from pat.scorer import Scorer
 from pat.spectra import batches_with_role, open_store, select_batches
 from pipelines.stage import main, parser
@@ -15,7 +14,7 @@ def run() -> None:
     given = parser(__doc__, "artefact", "raw", "truth", "replay").parse_args()
     # Nothing is released here; every reading of the replay says so.
     scorer = Scorer.load(given.artefact, allow_unreleased=True)
-    raw, truth = open_store(given.raw), pd.read_csv(given.truth)
+    raw, truth = open_store(given.raw, verify=True), read_truth(given.truth)
     profiles: list[Profile] = []
     for batch in batches_with_role(raw, "held_out"):
         profile, case = follow_and_judge(scorer, select_batches(raw, [batch]), truth)

@@ -8,6 +8,8 @@ import pandas as pd
 
 from pat import artefact
 from pat.calibration import Calibration
+from pat.compute import computing
+from pat.errors import InputError
 from pat.files import write_bytes
 from pat.homogeneity import HomogeneityModel
 from pat.method import Method
@@ -24,17 +26,20 @@ def run() -> None:
     options = parser(__doc__, *paths)
     options.add_argument("--pure", type=Path, help="table of pure-component spectra")
     given = options.parse_args()
-    page = build(
-        Method.load(given.method),
-        Calibration.load(given.calibration),
-        Validation.load(given.validation),
-        raw=open_store(given.raw),
-        treated=open_store(given.treated),
-        homogeneity=HomogeneityModel.load(given.homogeneity),
-        pure=pd.read_csv(given.pure) if given.pure else None,
-        replay=load_profiles(given.replay / "profiles.json")[0],
-        digest=artefact.read(given.artefact).content.digest,
-    )
+    validation = Validation.load(given.validation)
+    if artefact.read(given.artefact).validation != validation.document:
+        raise InputError(f"{given.artefact}: expected the artefact of {given.validation}, got another: export it again")
+    with computing("drawing the report"):
+        page = build(
+            Method.load(given.method),
+            Calibration.load(given.calibration),
+            validation,
+            raw=open_store(given.raw, verify=True),
+            treated=open_store(given.treated, verify=True),
+            homogeneity=HomogeneityModel.load(given.homogeneity),
+            pure=pd.read_csv(given.pure) if given.pure else None,
+            replay=load_profiles(given.replay / "profiles.json")[0],
+        )
     write_bytes(given.report, page.encode())
     print(given.report)
 

@@ -29,9 +29,14 @@ def repro(console: Console) -> None:
     console.rule("pipeline (DVC)")
     # The stages import `pat` and `pipelines` from here, whatever Python is first on the path.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro"], env={**os.environ, "PATH": path}, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
+    with subprocess.Popen([sys.executable, "-m", "dvc", "repro"], env={**os.environ, "PATH": path}) as dvc:
+        try:
+            code = dvc.wait()
+        except KeyboardInterrupt:  # DVC and its stage have got it too, and put things in order before they end
+            dvc.wait()
+            raise
+    if code:
+        sys.exit(code)
 
 
 def _paced(readings: Iterator[Reading], console: Console) -> Iterator[Reading]:
@@ -46,7 +51,7 @@ def replay(console: Console) -> Reading:
     console.rule("replay of a held-out batch (simulated) through the artefact")
     # Nobody has released the demo's artefact: it is loaded to explore, and every reading carries that.
     scorer = Scorer.load(DEMO / "artefact", allow_unreleased=True)
-    raw = open_store(DEMO / "work" / "raw.zarr")
+    raw = open_store(DEMO / "work" / "raw.zarr", verify=True)
     batch = batches_with_role(raw, "held_out")[0]
     held_out = select_batches(raw, [batch])
     readings = _paced(follow(scorer, batch, held_out), console)

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 
-from pat.errors import PatError
+from pat.errors import PatError, in_one_line
 
 
 def parser(summary: str | None, *paths: str) -> ArgumentParser:
@@ -19,9 +19,10 @@ def parser(summary: str | None, *paths: str) -> ArgumentParser:
 
 
 def main(run: Callable[[], None]) -> None:
-    """Run a stage; an error that `pat` raises on purpose becomes a line and its exit code."""
+    """Run a stage; a user's mistake, a full disk or Ctrl-C becomes a line and its exit code."""
     try:
-        run()
+        with in_one_line():
+            run()
     except PatError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -5,13 +5,13 @@ A gate that is not passed ends the pipeline here; what was found is written all 
 
 from __future__ import annotations
 
-import pandas as pd
-
 from pat.calibration import Calibration
 from pat.errors import Refusal
 from pat.homogeneity import HomogeneityModel
 from pat.method import Method
+from pat.readers.truth import read_truth
 from pat.spectra import open_store
+from pat.validation.gate import PLAIN
 from pat.validation.run import validate
 from pipelines.stage import main, parser
 
@@ -23,16 +23,18 @@ def run() -> None:
         Method.load(given.method),
         Calibration.load(given.calibration),
         HomogeneityModel.load(given.homogeneity),
-        open_store(given.raw),
-        pd.read_csv(given.truth),
+        open_store(given.raw, verify=True),
+        read_truth(given.truth),
         progress="validating",
     )
     found.save(given.validation)
     for criterion in found.document["criteria"]:
         met = "met" if criterion["passed"] else "NOT MET"
-        print(f"{criterion['name']:24} {criterion['required']:>18}  found {criterion['found']!s:>8.8}  {met}")
+        print(f"{PLAIN[criterion['name']]:55} {criterion['required']:>28}  found {criterion['found']!s:>8.8}  {met}")
+    for note in found.document["notes"]:
+        print(note)
     if not found.passed:
-        raise Refusal("the acceptance gate is not passed: nothing is exported")
+        raise Refusal(f"the acceptance gate is not passed ({found.unmet}): nothing is exported")
 
 
 if __name__ == "__main__":

@@ -43,12 +43,15 @@ def artefact_folder(demo_artefact: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def measured() -> Callable[[str], dict[str, Any]]:
-    """Load a file of measured spectra, or skip where this machine has none (their licences keep them out)."""
+    """Return the arrays of a measured data set by its name; skips where this machine has none.
+
+    Measured spectra lie beside the project, never in it, for their licences differ.
+    """
 
     def load(name: str) -> dict[str, Any]:
-        path = MEASURED / name
-        if not path.exists():
-            pytest.skip(f"measured data {name} are not on this machine")
+        path = MEASURED / f"{name}.npz"
+        if not path.is_file():
+            pytest.skip(f"measured data are no part of the project; looked for ../shared/data/{path.name} beside it")
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
 

@@ -23,7 +23,7 @@ import pytest
 
 from pat import artefact
 from pat.artefact import Content
-from pat.errors import ArtefactError
+from pat.errors import ArtefactError, InputError
 from pat.files import canonical_json, readable_json
 from pat.scorer import Scorer
 from tests import simulated
@@ -59,6 +59,11 @@ def test_what_was_written_comes_back_bit_for_bit(content, tmp_path):
         assert (again.dtype, again.shape, again.tobytes()) == (array.dtype, array.shape, array.tobytes())
     for name, array in simulated.known_answers(content).items():
         np.testing.assert_array_equal(found.known_answers[name], array)
+    known = simulated.known_blend(content)
+    assert known is not None
+    assert found.known_blend is not None
+    for name, array in known.items():
+        np.testing.assert_array_equal(found.known_blend[name], array)
     assert found.validation == simulated.VALIDATION
     assert found.manifest["source"] == {"data_sha256": "0" * 64}
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(NAMES)
@@ -112,7 +117,7 @@ def test_what_only_a_pickle_could_hold_is_not_written(content, tmp_path, kind):
     dtype: Any = object if kind == "object" else np.dtypes.StringDType()
     strange = Content(content.arrays | {"names": np.array(["a", "b"], dtype=dtype)}, content.document)
     with pytest.raises(ValueError, match=r"[Pp]ickle|[Oo]bject arrays"):
-        artefact.write(tmp_path / "a", strange, simulated.known_answers(content), {}, "", {})
+        artefact.write(tmp_path / "a", strange, simulated.known_answers(content), None, {}, "", {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -259,11 +264,11 @@ def test_what_is_no_artefact_is_refused(tmp_path):
         artefact.read(tmp_path / "file")
 
 
-@pytest.mark.parametrize("number", [0, 2, "1", None, 1.5, [1]])
+@pytest.mark.parametrize("number", [0, 1, 3, "2", None, 2.5, [2]])
 def test_another_format_is_refused_by_number(artefact_folder, number):
     manifest = json.loads((artefact_folder / artefact.MANIFEST).read_bytes())
     _rehash(artefact_folder, manifest | {"format": number})
-    with pytest.raises(ArtefactError, match=r"manifest\.json: format must be 1, got"):
+    with pytest.raises(ArtefactError, match=r"manifest\.json: format must be 2, got"):
         artefact.read(artefact_folder)
 
 
@@ -271,9 +276,9 @@ def test_another_format_is_refused_by_number(artefact_folder, number):
     "text",
     [
         "", "{", "[]", "null", "7", '"text"', "[" * 100_000, "\x00", "{}",
-        '{"format": 1}', '{"format": 1, "digest": "", "document": {}, "files": {}, "source": {}}',
-        '{"format": 1, "digest": "", "document": NaN, "files": {}, "source": {}, "sha256": ""}',
-        '{"format": 1, "digest": "", "document": 1e999, "files": {}, "source": {}, "sha256": ""}',
+        '{"format": 2}', '{"format": 2, "digest": "", "document": {}, "files": {}, "source": {}}',
+        '{"format": 2, "digest": "", "document": NaN, "files": {}, "source": {}, "sha256": ""}',
+        '{"format": 2, "digest": "", "document": 1e999, "files": {}, "source": {}, "sha256": ""}',
     ],
 )  # fmt: skip
 def test_a_manifest_that_is_none_is_refused(artefact_folder, text):
@@ -314,7 +319,8 @@ def test_an_edited_manifest_is_refused(artefact_folder, edit):
         (EDITS["hash of a file"], r"report\.html: altered or damaged"),
         (EDITS["a file less"], r"no SHA-256 for validation\.json"),
         (lambda m: m.update(files=[]), "no SHA-256 for"),
-        (lambda m: m.update(files={"arrays.npz": "x"}), "no SHA-256 for"),
+        (lambda m: m.update(files={"arrays.npz": "x"}), r"no part of an artefact: known_blend\.npz"),
+        (lambda m: m.update(files={"arrays.npz": "x", "known_blend.npz": {}}), "no SHA-256 for"),
         (lambda m: m.update(document=None), "content digest must be"),
     ],
 )
@@ -430,16 +436,75 @@ def test_known_answers_must_be_the_four(artefact_folder, content, change):
         artefact.read(artefact_folder)
 
 
+@pytest.mark.parametrize("change", ["less", "more"])
+def test_a_known_blend_has_its_columns(artefact_folder, content, change):
+    known = simulated.known_blend(content)
+    assert known is not None
+    if change == "less":
+        del known["state"]
+    else:
+        known["more"] = np.zeros(1)
+    _rewrite(artefact_folder, artefact.KNOWN_BLEND, artefact.pack(known))
+    with pytest.raises(ArtefactError, match="known blend must be absorbance, revolution, status, state, value, mbsd"):
+        artefact.read(artefact_folder)
+
+
+def test_a_known_blend_is_there_exactly_where_there_is_a_rule(content, artefact_folder, tmp_path):
+    with_rule, without = simulated.known_blend(content), simulated.make_content(rule=None)
+    simulated.write_artefact(tmp_path / "without", without)
+    assert artefact.read(tmp_path / "without").known_blend is None
+    simulated.write_artefact(artefact_folder, content, known_blend=None)
+    with pytest.raises(ArtefactError, match="expected a known blend where there is an end-point rule, got none"):
+        artefact.read(artefact_folder)
+    simulated.write_artefact(tmp_path / "without", without, known_blend=with_rule)
+    with pytest.raises(ArtefactError, match="got one without a rule"):
+        artefact.read(tmp_path / "without")
+
+
 # Writing
 
 
-def test_an_artefact_replaces_the_old_one_with_all_that_was_in_its_folder(content, tmp_path):
-    other = simulated.make_content(saturation=2.4)
-    simulated.write_artefact(tmp_path / "a", content)
-    (tmp_path / "a" / "stray.txt").write_text("x")
-    assert simulated.write_artefact(tmp_path / "a", other) == other.digest
-    assert artefact.read(tmp_path / "a").content.digest == other.digest
+def test_an_artefact_replaces_the_old_one(content, tmp_path):
+    other = simulated.make_content(saturation=2.4, rule=None)
+    (tmp_path / "a").mkdir()
+    for written in (content, other):
+        assert simulated.write_artefact(tmp_path / "a", written) == written.digest
+        assert artefact.read(tmp_path / "a").content.digest == written.digest
+    assert not (tmp_path / "a" / artefact.KNOWN_BLEND).exists()
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_damaged_artefact_or_one_of_an_older_format_may_be_replaced(content, artefact_folder):
+    (artefact_folder / "arrays.npz").write_bytes(b"")
+    manifest = json.loads((artefact_folder / artefact.MANIFEST).read_bytes())
+    (artefact_folder / artefact.MANIFEST).write_text(json.dumps(manifest | {"format": 1}))
+    simulated.write_artefact(artefact_folder, content)
+    assert artefact.read(artefact_folder).content.digest == content.digest
+
+
+def test_what_is_no_artefact_is_never_replaced(content, artefact_folder, tmp_path):
+    """Somebody's folder, a store of spectra, a working folder, an artefact with something beside it."""
+    places = {
+        "own": {"letter.txt": "mine"},
+        "store": {"zarr.json": "{}", "absorbance/zarr.json": "{}"},
+        "a manifest of another program": {"manifest.json": '{"format": 2}', "data.bin": "x"},
+        "a manifest that is none": {"manifest.json": "{", "data.bin": "x"},
+        "a list for a manifest": {"manifest.json": "[1]"},
+    }
+    for name, files in places.items():
+        for file, text in files.items():
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / file).write_text(text)
+        with pytest.raises(InputError, match="expected a new folder or one with an artefact, got something else"):
+            simulated.write_artefact(tmp_path / name, content)
+        assert {file: (tmp_path / name / file).read_text() for file in files} == files
+    (artefact_folder / "work").mkdir()
+    with pytest.raises(InputError, match="got work too, which would be lost"):
+        simulated.write_artefact(artefact_folder, content)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError):
+        simulated.write_artefact(tmp_path / "file", content)
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_write_that_fails_leaves_the_old_artefact(content, tmp_path):

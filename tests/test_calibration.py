@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,7 @@ def test_more_components_than_the_spectra_hold() -> None:
     """Without noise, one band on a constant background varies in one direction alone."""
     document = copy.deepcopy(DOCUMENT)
     document["preprocessing"] = []
+    document["spectra"]["saturation"] = None
     exact = spectra()
     exact["absorbance"] = exact["absorbance"].copy(data=exact["api"].values[:, None] * PURE[0] + PURE[1])
     with pytest.raises(InputError, match="calibration.max_components must be at most 1: without batch 'B00"):
@@ -304,7 +306,8 @@ def test_what_was_saved_comes_back(calibrated: Calibration, tmp_path: Path) -> N
     assert loaded.method == calibrated.method
     assert (loaded.t2_limit, loaded.q_limit) == (calibrated.t2_limit, calibrated.q_limit)
     assert (loaded.figures, loaded.batches) == (calibrated.figures, calibrated.batches)
-    assert loaded.data_sha256 == calibrated.data_sha256
+    assert (loaded.data_sha256, loaded.lots) == (calibrated.data_sha256, calibrated.lots)
+    assert loaded.sha256 == calibrated.sha256
     np.testing.assert_array_equal(loaded.wavelength, calibrated.wavelength)
     for name, expected in vars(calibrated.cross_validation).items():
         np.testing.assert_array_equal(getattr(loaded.cross_validation, name), expected)
@@ -349,6 +352,47 @@ def test_a_damaged_calibration_is_an_input_error(
         path.write_bytes(data[: len(data) // 2] if damage == "half" else b"")
     with pytest.raises(InputError, match="expected a calibration"):
         Calibration.load(tmp_path / "calibration")
+
+
+def test_limits_that_somebody_edited_are_refused(calibrated: Calibration, tmp_path: Path) -> None:
+    calibrated.save(tmp_path / "calibration")
+    path = tmp_path / "calibration" / "calibration.json"
+    document = json.loads(path.read_text())
+    document["limits"]["hotelling_t2"] *= 10.0
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"calibration\.json is damaged or was edited: run `pat calibrate` again"):
+        Calibration.load(tmp_path / "calibration")
+
+
+def test_arrays_of_another_calibration_are_refused(calibrated: Calibration, tmp_path: Path) -> None:
+    calibrated.save(tmp_path / "a")
+    calibrate(method(max_components=1), spectra()).save(tmp_path / "b")
+    shutil.copy(tmp_path / "b" / "calibration.npz", tmp_path / "a")
+    with pytest.raises(InputError, match=r"one whose calibration\.npz is damaged or of another calibration"):
+        Calibration.load(tmp_path / "a")
+
+
+def test_saturated_calibration_spectra_are_refused_raw_or_treated() -> None:
+    ds = spectra()
+    ds["absorbance"] = ds["absorbance"].copy()
+    ds["absorbance"][[3, 9, 10], 5] = 2.6  # the demo's method says 2.5; a spectrum of B000, and two of B001
+    message = r"below saturation \(2\.5 AU\), got 3 that do not, of batches B000 \(1\), B001 \(2\)"
+    for given in (ds, treat(method(), ds)):
+        with pytest.raises(InputError, match=message):
+            calibrate(method(), given)
+    # What has no reference value enters no model.
+    ds["api"][[3, 9, 10]] = np.nan
+    assert calibrate(method(), ds).figures["n_missing"] == 3
+    with pytest.raises(InputError, match="must keep `raw_peak` of the raw ones"):
+        calibrate(method(), treat(method(), ds).drop_vars("raw_peak"))
+
+
+def test_lots_are_those_of_the_calibration_batches() -> None:
+    ds = spectra()
+    names = ds["batch_id"].values.tolist()
+    lots = np.array([f"L{i // 2}" if i else "" for i in range(len(names))], dtype=np.dtypes.StringDType())
+    found = calibrate(method(), ds.assign(lot=("batch_id", lots)), names[:4])
+    assert found.lots == {"B001": "L0", "B002": "L1", "B003": "L1"}
 
 
 def test_a_method_with_two_ranges_treats_into_a_store_and_calibrates_the_same(tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def test_verify_of_nothing_is_refused(tmp_path, capsys):
     [
         ("", "expected a column `batch`, got an empty file"),
         ("time,1000,1002\n", "expected a column `batch`, got time, 1000, 1002"),
+        ("batch;1000;1002\n", "expected commas between columns and points in decimals, got semicolons"),
+        ("batch;1000,5;1002,5\n", "expected commas between columns and points in decimals, got semicolons"),
         ("batch,time\n", "expected columns named after wavelengths in nm, got batch, time"),
         ("batch,1002,1000\n", "column `1000`: wavelengths must increase from column to column"),
         ("batch,1000,1000\n", "column `1000`: wavelengths must increase from column to column"),

@@ -10,12 +10,6 @@ from pat.core.diagnostics import hotelling_t2
 from pat.errors import InputError
 
 
-@pytest.mark.parametrize(("n", "expected"), [(2, 0.7979), (5, 0.9400), (10, 0.9727), (15, 0.9823), (25, 0.9896)])
-def test_c4(n: int, expected: float) -> None:
-    """Constants of control charts: Montgomery, *Introduction to Statistical Quality Control*, appendix VI."""
-    assert limits.c4(n) == pytest.approx(expected, abs=5e-5)
-
-
 @pytest.mark.parametrize(("n", "expected"), [(10, 3.179), (15, 2.484), (20, 2.168), (30, 1.861)])
 def test_f_quantile(n: int, expected: float) -> None:
     """F(0.95; n - 1, n - 1) as in published tables (Box, Hunter and Hunter, table D)."""
@@ -112,7 +106,6 @@ def test_upper_bound_of_the_sd_holds_as_often_as_it_says() -> None:
         (lambda: limits.scaled_chi2_limit(np.array([1.0, np.nan, 2.0]), 0.95), "finite"),
         (lambda: limits.scaled_chi2_limit(np.ones(5), 0.95), "5 equal to 1"),
         (lambda: limits.sd_upper_factor(1, 0.05), "`n` must be at least 2, got 1"),
-        (lambda: limits.c4(1), "`n` must be at least 2, got 1"),
         (lambda: limits.normal_tolerance_factor(10, 1.0, 0.95), "`coverage` must lie between 0 and 1, got 1.0"),
         (lambda: limits.f_quantile(0.95, 0, 3), "degrees of freedom must be positive, got 0 and 3"),
     ],

@@ -258,6 +258,20 @@ def test_a_campaign_does_not_replace_a_file(tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_campaign_never_replaces_what_is_there_and_can_be_completed(tmp_path, monkeypatch):
+    monkeypatch.setattr(campaign_module, "_tables", lambda seed: {"blends": b"1\n", "truth": b"2\n"})
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "truth.csv").write_text("measured")
+    with pytest.raises(InputError, match="truth.csv: expected nothing there or the same simulated data, got something"):
+        write_campaign(tmp_path)
+    assert (tmp_path / "truth.csv").read_text() == "measured"
+    assert not (tmp_path / "blends.csv").exists()
+    (tmp_path / "truth.csv").write_text("2\n")  # as an interrupted command has left it
+    assert write_campaign(tmp_path) == [tmp_path / "blends.csv", tmp_path / "truth.csv"]
+    assert (tmp_path / "blends.csv").read_text() == "1\n"
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 # --- the campaign, seen by an independent calibration ----------------------------------------------------------------
 
 

@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pat import artefact, tracking
+from pat import artefact, environment, tracking
 from pat.errors import ArtefactError, InputError
 from pipelines.track import track
 from tests.small_campaign import Campaign, write_campaign
@@ -79,7 +80,7 @@ def test_a_run_holds_parameters_figures_hashes_and_the_artefact(campaign, root):
     by_step = {point.step: point.value for point in history}
     assert by_step == dict(enumerate(campaign.calibration.cross_validation.rmsecv.tolist(), start=1))
     assert tags["data_sha256"] == campaign.raw.attrs["sha256"]
-    assert tags["code_sha256"] == tracking.code_sha256()
+    assert tags["code_sha256"] == environment.code_sha256()
     assert (tags["gate"], tags["why"]) == ("passed", "test")
     assert {"version.numpy", "version.scikit-learn", "version.pat", "version.python"} <= set(tags)
     kept = root / "mlartifacts" / logged.run_id / "artifacts" / "artefact"
@@ -115,9 +116,14 @@ def test_two_at_once_log_once(campaign, root):
     assert len(runs(root)) == 1
 
 
-def test_an_attempt_that_died_is_not_taken_as_done_and_is_finished_by_the_next(campaign, root):
-    with pytest.raises(FileNotFoundError):  # after the parameters and the artefact, before the version
-        log(campaign, root, files=[root / "absent.json"])
+def test_an_attempt_that_died_is_not_taken_as_done_and_is_finished_by_the_next(campaign, root, monkeypatch):
+    def die(*_: Any) -> int:  # after the parameters and the artefact, before the version
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "_register", die)
+        with pytest.raises(ConnectionError):
+            log(campaign, root)
     (begun,) = runs(root)
     assert tracking.find("small", begun.data.tags["artefact_digest"], root=root) is None
     logged = log(campaign, root)
@@ -144,8 +150,48 @@ def test_a_version_that_somebody_deleted_is_registered_again(campaign, root):
     assert len(runs(root)) == 1
 
 
+def compare(root: Path, version: tracking.TrackedVersion, key: str, verdict: str) -> Path:
+    """Add a comparison to a version; return its file."""
+    path = root / "comparison.json"
+    path.write_text(f'{{"verdict": "{verdict}"}}')
+    tracking.log_comparison("small", version, key, [path], tags={"comparison": verdict}, root=root)
+    return path
+
+
+def test_comparisons_of_one_version_are_added_and_none_is_replaced(campaign, root):
+    logged = log(campaign, root)
+    first, second = "a" * 64, "b" * 64
+    for key, verdict in ((first, "worse"), (second, "better"), (second, "better")):
+        path = compare(root, logged, key, verdict)
+    assert tracking.has_comparison(logged, second, path, root=root)
+    assert not tracking.has_comparison(logged, first, path, root=root)  # another document than was logged under it
+    assert not tracking.has_comparison(logged, "c" * 64, path, root=root)
+    kept = root / "mlartifacts" / logged.run_id / "artifacts" / "comparisons"
+    found = {folder.name: (folder / "comparison.json").read_text() for folder in kept.iterdir()}
+    assert found == {first[:12]: '{"verdict": "worse"}', second[:12]: '{"verdict": "better"}'}
+    (version,) = client(root).search_model_versions("name='pat-small'")
+    assert version.tags["comparison"] == runs(root)[0].data.tags["comparison"] == "better"
+    waiting = tracking.challenger("small", root=root)
+    assert waiting is not None
+    assert waiting.version == logged.version
+
+
+def test_an_artefact_of_other_parts_is_not_logged(campaign, root):
+    """Calibrated or validated again, and not exported again."""
+    stale = campaign.validation.document | {"figures": {"rmsep": 0.01}}
+    for changed, what in (
+        ({"calibration": replace(campaign.calibration, data_sha256="0" * 64)}, "calibration"),
+        ({"validation": replace(campaign.validation, document=stale)}, "validation"),
+        ({"method": campaign.method.model_copy(update={"version": 2})}, "method document"),
+    ):
+        with pytest.raises(InputError, match=f"got another {what}: run `pat export` again"):
+            log(replace(campaign, **changed), root)
+    assert runs(root) == []
+
+
 def test_only_an_explicit_call_makes_a_champion(campaign, root):
-    logged = log(campaign, root, alias=tracking.CHALLENGER)
+    logged = log(campaign, root)
+    compare(root, logged, "a" * 64, "no difference shown")
     assert tracking.champion("small", root=root) is None
     waiting = tracking.challenger("small", root=root)
     assert waiting is not None
@@ -219,36 +265,6 @@ assert get_telemetry_client() is None
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
     assert (tmp_path / "mlflow.db").is_file()
-
-
-def test_the_code_hash_and_the_commit_follow_the_source(tmp_path):
-    shutil.copytree(ROOT / "pat", tmp_path / "pat", ignore=shutil.ignore_patterns("__pycache__"))
-    program = """
-import subprocess, sys
-from pathlib import Path
-from pat import tracking
-
-def git(*arguments):
-    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-    return subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True).stdout.strip()
-
-print(tracking.code_sha256())
-assert tracking._git() == {}
-git("init"); git("add", "pat/tracking.py"); git("commit", "-m", "first")
-assert tracking._git() == {"git_commit": git("rev-parse", "HEAD"), "git_dirty": "true"}
-git("add", "."); git("commit", "-m", "second")
-assert tracking._git()["git_dirty"] == "false"
-Path("pat/errors.py").write_text("# changed")
-assert tracking._git()["git_dirty"] == "true"
-print(tracking.code_sha256())
-"""
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    before, after = done.stdout.split()
-    assert before == tracking.code_sha256()
-    assert after != before
 
 
 def test_the_step_outside_dvc_logs_once_and_chooses_no_champion_unless_told(campaign, root, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from pat import spectra
+from pat.assembly import assemble
 from pat.calibration import Calibration, calibrate
 from pat.homogeneity import HomogeneityModel, learn
 from pat.method import Method
@@ -104,6 +105,14 @@ def _truth(batches: list[tuple[str, str, Run]]) -> pd.DataFrame:
         if role == "blend_validation"
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def stamped(made: Validated) -> Validated:
+    """Return the same with the validation's hashes made anew, as if it had been made with these very parts."""
+    method, calibration = made.method, made.calibration
+    content = assemble(method, calibration, made.homogeneity if method.homogeneity else None)
+    hashes = {"digest": content.digest, "method_sha256": method.sha256, "calibration_sha256": calibration.sha256}
+    return replace(made, validation=replace(made.validation, document=made.validation.document | hashes))
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,14 @@ is then tested on, so whole batches are left out, and every limit comes from spe
 """
 
 from pat.calibration.cross_validation import choose_components, root_mean_square
-from pat.calibration.fitting import calibrate
+from pat.calibration.fitting import calibrate, require_reference
 from pat.calibration.model import Calibration, CrossValidation
 
-__all__ = ["Calibration", "CrossValidation", "calibrate", "choose_components", "root_mean_square"]
+__all__ = [
+    "Calibration",
+    "CrossValidation",
+    "calibrate",
+    "choose_components",
+    "require_reference",
+    "root_mean_square",
+]

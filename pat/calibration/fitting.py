@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
 from pat import compute
-from pat.calibration.cross_validation import cross_validation, leave_each_out, readings
+from pat.calibration.cross_validation import LEAST_FOLDS, cross_validation, folds_of, leave_each_out, readings
 from pat.calibration.model import Calibration, CrossValidation
 from pat.core import pls
 from pat.core.pls import Moments, PLSModel
 from pat.core.types import Array
 from pat.errors import InputError
 from pat.limits import hotelling_t2_limit, scaled_chi2_limit
-from pat.method import Method
-from pat.spectra import batch_names, batches_with_role
+from pat.method import CalibrationRules, Method
+from pat.spectra import batch_facts, batch_names, batches_with_role, select_batches
 from pat.treatment import treated_by
 from pat.validation.figures import figures_of_merit
 
-_LEAST_BATCHES = 3
 # Moments of so many batches are held in memory at a time: each has p^2 numbers.
 _AT_ONCE = 16
 
@@ -49,8 +49,9 @@ def calibrate(
     Raises
     ------
     InputError
-        If the data do not fit the method, or are too few for it: under 3 batches, or fewer spectra or wavelengths
-        than the method's `max_components` needs once a batch is left out.
+        If the data do not fit the method, hold saturated calibration spectra, or are too few for it: under 3 batches
+        (or lots or days, where the method leaves these out), or fewer spectra or wavelengths than the method's
+        `max_components` needs once one is left out.
 
     Notes
     -----
@@ -60,9 +61,11 @@ def calibrate(
     """
     treated, rules = treated_by(method, ds), method.calibration
     names = _calibration_batches(method, treated, batches)
-    total = _total_moments(method, treated, names)
-    folds = leave_each_out(method, treated, names, total, progress)
-    a, validated = cross_validation(rules.component_rule, names, folds)
+    _refuse_saturated(method, treated, names)
+    folds = folds_of(method, treated, names)
+    total = _total_moments(method, treated, folds)
+    tested = leave_each_out(method, treated, folds, total, progress)
+    a, validated = cross_validation(rules.component_rule, folds, tested)
     model = pls.fit(total, rules.max_components).truncated(a)
     return Calibration(
         method=method,
@@ -71,20 +74,33 @@ def calibrate(
         t2_limit=scaled_chi2_limit(validated.t2, rules.scope_confidence),
         q_limit=scaled_chi2_limit(validated.q, rules.scope_confidence),
         cross_validation=validated,
-        figures=_figures(model, total, validated, rules.scope_confidence),
+        figures=_figures(model, total, validated, rules.scope_confidence) | {"n_folds": len(set(folds.values()))},
         batches=names,
+        lots={name: lot for name, lot in batch_facts(treated, "lot").items() if lot and name in names},
         data_sha256=str(treated.attrs["raw_sha256"]),
     )
+
+
+def require_reference(method: Method, ds: xr.Dataset) -> None:
+    """Refuse spectra without reference values of the method's analyte, or in other units than the method's.
+
+    Raises
+    ------
+    InputError
+        If there are none, or the units differ.
+    """
+    analyte = method.analyte
+    if analyte.name not in ds:
+        raise InputError(f"the method's analyte is `{analyte.name}`, but the spectra have no reference values of it")
+    units = ds[analyte.name].attrs.get("units")
+    if units != analyte.units:
+        raise InputError(f"`{analyte.name}` must be in {analyte.units!r}, as the method says, got {units!r}")
 
 
 def _calibration_batches(method: Method, treated: xr.Dataset, asked: Sequence[str] | None) -> list[str]:
     """Sorted names of the batches to calibrate on, each with a reference value."""
     analyte = method.analyte
-    if analyte.name not in treated:
-        raise InputError(f"the method's analyte is `{analyte.name}`, but the spectra have no reference values of it")
-    units = treated[analyte.name].attrs.get("units")
-    if units != analyte.units:
-        raise InputError(f"`{analyte.name}` must be in {analyte.units!r}, as the method says, got {units!r}")
+    require_reference(method, treated)
     known = ~np.isnan(treated[analyte.name].values)
     with_reference = set(np.asarray(treated["batch"].values)[known].tolist())
     if asked is None:
@@ -93,14 +109,33 @@ def _calibration_batches(method: Method, treated: xr.Dataset, asked: Sequence[st
     if blank := [name for name in names if name not in with_reference]:
         reason = "has no reference value" if blank[0] in batch_names(treated) else "is not among the spectra"
         raise InputError(f"calibration batch {blank[0]!r} {reason} (`{analyte.name}`)")
-    if len(names) < _LEAST_BATCHES:
-        raise InputError(f"calibration needs at least {_LEAST_BATCHES} batches, got {len(names)}")
+    if len(names) < LEAST_FOLDS:
+        raise InputError(f"calibration needs at least {LEAST_FOLDS} batches, got {len(names)}")
     return names
 
 
-def _total_moments(method: Method, treated: xr.Dataset, names: list[str]) -> Moments:
+def _refuse_saturated(method: Method, treated: xr.Dataset, names: list[str]) -> None:
+    """Refuse saturated spectra with a reference value: a model that learnt from them would call them known."""
+    limit, analyte = method.spectra.saturation, method.analyte.name
+    if limit is None:
+        return
+    if "raw_peak" not in treated:
+        raise InputError("treated spectra must keep `raw_peak` of the raw ones: treat the raw spectra again")
+    chosen = select_batches(treated, names)
+    with compute.computing():
+        peak, known = chosen["raw_peak"].values, ~np.isnan(chosen[analyte].values)
+    found = Counter(np.asarray(chosen["batch"].values)[known & (peak >= limit)].tolist())
+    if found:
+        some = ", ".join(f"{name} ({n})" for name, n in list(found.items())[:5]) + (", ..." if len(found) > 5 else "")
+        raise InputError(
+            f"calibration spectra must lie below saturation ({limit:g} AU), got {found.total()} that do not, of "
+            f"batches {some}: give them no reference value, in a new store"
+        )
+
+
+def _total_moments(method: Method, treated: xr.Dataset, folds: dict[str, str]) -> Moments:
     """Moments of all batches, summed in sorted order, so that the bits repeat."""
-    analyte = method.analyte
+    analyte, names = method.analyte, sorted(folds)
 
     def centre(batch: xr.Dataset) -> Array:
         x, y = readings(batch, analyte.name)
@@ -112,21 +147,22 @@ def _total_moments(method: Method, treated: xr.Dataset, names: list[str]) -> Mom
         return pls.moments(*readings(batch, analyte.name), shift, analyte.target)
 
     total: list[Moments] = []
-    largest = 0
+    sizes: Counter[str] = Counter()
     for start in range(0, len(names), _AT_ONCE):
         parts = compute.map_batches(one, treated, names[start : start + _AT_ONCE])
-        largest = max(largest, *(part.n for part in parts))
+        for name, part in zip(names[start:], parts, strict=False):
+            sizes[folds[name]] += part.n
         total = [pls.combine([*total, *parts])]
-    _require_enough(method.calibration.max_components, total[0].n - largest, shift.size)
+    _require_enough(method.calibration, total[0].n - max(sizes.values()), shift.size)
     return total[0]
 
 
-def _require_enough(max_components: int, n_least: int, n_wavelengths: int) -> None:
+def _require_enough(rules: CalibrationRules, n_least: int, n_wavelengths: int) -> None:
     most = min(n_least - 1, n_wavelengths)
-    if max_components > most:
+    if rules.max_components > most:
         raise InputError(
             f"calibration.max_components must be at most {most} for these spectra ({n_least} without the largest "
-            f"batch, at {n_wavelengths} wavelengths), got {max_components}"
+            f"{rules.folds}, at {n_wavelengths} wavelengths), got {rules.max_components}"
         )
 
 

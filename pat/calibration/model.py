@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +15,25 @@ from pat.artefact import Content, model_arrays, pack, unpack
 from pat.core.pls import PLSModel
 from pat.core.types import Array
 from pat.errors import InputError
-from pat.files import readable_json, replaced_folder
 from pat.method import Method
+from pat.records import Record
 
-_DOCUMENT, _ARRAYS = "calibration.json", "calibration.npz"
-_FORMAT = 1
+_ARRAYS = "calibration.npz"
+_RECORD = Record("calibration", "calibration.json", (_ARRAYS,), format=2, command="pat calibrate")
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Leave-one-batch-out cross-validation of the n spectra with reference values, batches in sorted order.
+    """Cross-validation of the n spectra with reference values, batches in sorted order; no batch is ever split.
 
     Attributes
     ----------
     batch : ndarray of str, shape (n,)
     reference : ndarray of shape (n,)
     predicted : ndarray of shape (n, A_max)
-        Column a - 1: with a components, by the model that did not see the batch.
+        Column a - 1: with a components, by the model that did not see the batch or what was left out with it.
     rmsecv, rmsecv_se : ndarray of shape (A_max,)
-        Root mean squared error over spectra, and its standard error with batches as the unit.
+        Root mean squared error over spectra, and its standard error with what was left out at a time as the unit.
     t2, q : ndarray of shape (n,)
         Hotelling's T2 and Q residuals under that same model, with the number of components that was chosen.
     """
@@ -45,10 +45,6 @@ class CrossValidation:
     rmsecv_se: Array
     t2: Array
     q: Array
-
-
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
 
 
 @dataclass(frozen=True)
@@ -66,12 +62,15 @@ class Calibration:
         Limits of T2 and Q at the method's scope confidence, from cross-validated values.
     cross_validation : CrossValidation
     figures : dict of str to float
-        ``n_components``, ``n_spectra``, ``n_batches``, ``n_missing`` (spectra without a reference value), ``rmsec``,
-        ``rmsecv``, ``rmsecv_se``; of the cross-validated predictions ``r2``, ``bias``, and ``slope`` (of predicted
-        on reference, through batch means) with its lower 95 % bound ``slope_lower``; and ``t2_limit_f``, the limit
-        that T2 would have if the calibration spectra were independent and normal. NaN where there is none.
+        ``n_components``, ``n_spectra``, ``n_batches``, ``n_folds`` (parts that cross-validation left out, one at a
+        time), ``n_missing`` (spectra without a reference value), ``rmsec``, ``rmsecv``, ``rmsecv_se``; of the
+        cross-validated predictions ``r2``, ``bias``, and ``slope`` (of predicted on reference, through batch means)
+        with its lower 95 % bound ``slope_lower``; and ``t2_limit_f``, the limit that T2 would have if the calibration
+        spectra were independent and normal. NaN where there is none.
     batches : list of str
         Batches that the model was made from, sorted.
+    lots : dict of str to str
+        Lot of each of these batches, where it is known.
     data_sha256 : str
         Hash of the raw content that the spectra come from.
     """
@@ -84,7 +83,50 @@ class Calibration:
     cross_validation: CrossValidation
     figures: dict[str, float]
     batches: list[str]
+    lots: dict[str, str]
     data_sha256: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 over the method document, the model with its limits and figures, and what it was made from."""
+        return Content(model_arrays(self.wavelength, self.model), self._document()).digest
+
+    def require_fit(self, method: Method, wavelength: Array | None = None) -> None:
+        """Refuse another method, or spectra on another axis, than the calibration was made with.
+
+        Parameters
+        ----------
+        method : Method
+        wavelength : ndarray of shape (p,), optional
+            Native axis (nm) of the spectra that are to be predicted.
+
+        Raises
+        ------
+        InputError
+            If the method document is another one, in whatever part, or the axis differs.
+        """
+        if method != self.method:
+            mine, other = self.method.document(), method.document()
+            changed = ", ".join(key for key in mine if mine[key] != other[key])
+            raise InputError(
+                f"method {method.name} version {method.version} is not the document that the calibration was made by "
+                f"({changed} changed): run `pat calibrate` again"
+            )
+        if wavelength is not None and not np.array_equal(wavelength, self.wavelength):
+            raise InputError(
+                f"the calibration was made on {_axis(self.wavelength)}, the spectra have {_axis(wavelength)}: give "
+                "spectra of that axis, or run `pat calibrate` again"
+            )
+
+    def _document(self) -> dict[str, Any]:
+        return {
+            "method": self.method.document(),
+            "limits": {"hotelling_t2": self.t2_limit, "q_residuals": self.q_limit},
+            "figures": {name: value if math.isfinite(value) else None for name, value in self.figures.items()},
+            "batches": self.batches,
+            "lots": self.lots,
+            "data_sha256": self.data_sha256,
+        }
 
     def save(self, folder: str | Path) -> None:
         """Write the calibration as `calibration.json` and `calibration.npz`, in place of one that is there.
@@ -94,21 +136,9 @@ class Calibration:
         InputError
             If the folder holds something else, which is left alone.
         """
-        target = Path(folder)
-        if target.exists() and not (target / _DOCUMENT).is_file() and not _is_empty(target):
-            raise InputError(f"{target}: expected a new folder or one with a calibration, got something else")
-        document = {
-            "format": _FORMAT,
-            "method": self.method.document(),
-            "limits": {"hotelling_t2": self.t2_limit, "q_residuals": self.q_limit},
-            "figures": {name: value if math.isfinite(value) else None for name, value in self.figures.items()},
-            "batches": self.batches,
-            "data_sha256": self.data_sha256,
-        }
         validated = {f"cv_{name}": array for name, array in vars(self.cross_validation).items()}
-        with replaced_folder(target) as fresh:
-            (fresh / _ARRAYS).write_bytes(pack(model_arrays(self.wavelength, self.model) | validated))
-            (fresh / _DOCUMENT).write_text(readable_json(document), encoding="utf-8")
+        arrays = pack(model_arrays(self.wavelength, self.model) | validated)
+        _RECORD.save(folder, self._document(), {_ARRAYS: arrays})
 
     @classmethod
     def load(cls, folder: str | Path) -> Calibration:
@@ -117,18 +147,16 @@ class Calibration:
         Raises
         ------
         InputError
-            If there is none, or it is damaged.
+            If there is none, or it is damaged, edited, or put together from two.
         """
+        document, files = _RECORD.load(folder)
         try:
-            document = json.loads((Path(folder) / _DOCUMENT).read_text(encoding="utf-8"))
-            return cls._from_parts(document, unpack((Path(folder) / _ARRAYS).read_bytes()))
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{folder}: expected a calibration, got {error!r}") from error
+            return cls._from_parts(document, unpack(files[_ARRAYS]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _RECORD.wrong(Path(folder), f"one that does not hold together ({error})") from error
 
     @classmethod
     def _from_parts(cls, document: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Calibration:
-        if document["format"] != _FORMAT:
-            raise ValueError(f"format {document['format']}, not {_FORMAT}")
         figures = document["figures"]
         validated = {name[3:]: array for name, array in arrays.items() if name.startswith("cv_")}
         return cls(
@@ -140,5 +168,10 @@ class Calibration:
             cross_validation=CrossValidation(**validated),
             figures={name: math.nan if value is None else value for name, value in figures.items()},
             batches=document["batches"],
+            lots=document["lots"],
             data_sha256=document["data_sha256"],
         )
+
+
+def _axis(wavelength: Array) -> str:
+    return f"{wavelength.size} wavelengths from {wavelength[0]:g} to {wavelength[-1]:g} nm"

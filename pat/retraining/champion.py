@@ -12,6 +12,8 @@ from pat import artefact, tracking
 from pat.artefact import Artefact
 from pat.errors import InputError
 from pat.method import Method
+from pat.scorer import Scorer
+from pat.scorer.proof import require_known_blend
 from pat.spectra import batches_with_role
 
 ARTEFACT, CHALLENGERS = "artefact", "challengers"
@@ -51,13 +53,47 @@ def champion_folder(method: Method, folder: str | Path, *, root: str | Path = ".
     promoted = folder / CHALLENGERS / known.digest / ARTEFACT
     if promoted.exists():
         return promoted
-    found = artefact.read(folder / ARTEFACT).content.digest
+    first = folder / ARTEFACT
+    found = artefact.read(first).content.digest if (first / artefact.MANIFEST).is_file() else "nothing"
     if found != known.digest:
         raise InputError(
             f"the champion of {method.name} is version {known.version} (digest {known.digest}), expected in "
             f"{promoted} or {folder / 'artefact'}, got {found} in the latter: name the champion's artefact"
         )
     return folder / ARTEFACT
+
+
+def read_champion(folder: str | Path) -> tuple[Artefact, Scorer]:
+    """Read a champion, with proof that it still gives its known answers.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    ArtefactError
+        If it does not hold, or gives other answers here.
+    """
+    folder = Path(folder)
+    if not (folder / artefact.MANIFEST).is_file():
+        raise InputError(
+            f"there is no champion to compare with: expected an artefact in {folder}, got none; `pat export` makes the "
+            "first one, and --champion names one that lies elsewhere"
+        )
+    return proven(folder)
+
+
+def proven(folder: Path) -> tuple[Artefact, Scorer]:
+    """Read an artefact once, and prove its predictions and its verdicts.
+
+    Raises
+    ------
+    ArtefactError
+        If it does not hold, or gives other answers here.
+    """
+    found = artefact.read(folder)
+    scorer = Scorer.proven(found, folder)
+    require_known_blend(scorer, found.known_blend, folder)
+    return found, scorer
 
 
 def new_batches(method: Method, champion: Artefact, raw: xr.Dataset) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,30 +13,26 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
-from pat import artefact, compute, report, tracking
+from pat import environment, report, tracking
 from pat.artefact import Artefact
 from pat.assembly import assemble
 from pat.calibration import Calibration, calibrate
-from pat.core.types import Array
-from pat.errors import Refusal
+from pat.errors import ArtefactError, InputError, Refusal
 from pat.export import export
-from pat.files import readable_json, write_bytes
+from pat.files import canonical_json, readable_json, write_bytes
 from pat.homogeneity import HomogeneityModel, learn
 from pat.method import Method
-from pat.profiles import follow_and_judge
-from pat.retraining.champion import ARTEFACT, new_batches, source_of
-from pat.retraining.comparison import compare
+from pat.retraining.champion import ARTEFACT, new_batches, proven, read_champion, source_of
+from pat.retraining.judging import judge
 from pat.retraining.text import summary
 from pat.scorer import Scorer
-from pat.spectra import batches_with_role
-from pat.treatment import treat
+from pat.spectra import batch_facts, batches_with_role
+from pat.treatment import data_sha256, treat
 from pat.validation.gate import require_independent
-from pat.validation.run import Validation, validate
+from pat.validation.run import Validation, truth_sha256, validate
 
 _COMPARISON, _SUMMARY = "comparison.json", "comparison.txt"
 
@@ -45,15 +42,23 @@ class Status(StrEnum):
 
     REGISTERED = "registered"
     """A challenger was registered and waits for a person."""
+    COMPARED_AGAIN = "compared_again"
+    """The same challenger had been registered before; it was compared on other data, truth or criteria, and waits."""
     ALREADY_REGISTERED = "already_registered"
-    """The same data had given this challenger before; it still waits."""
+    """Everything is as when this challenger was registered; nothing was done."""
     REFUSED = "refused"
     """A challenger was tried and did not pass; MLflow has the run and the reason."""
     NOTHING_NEW = "nothing_new"
     """There are no reference data that the champion was not made from."""
 
 
-_EXIT_CODES = {Status.REGISTERED: 0, Status.ALREADY_REGISTERED: 0, Status.REFUSED: 1, Status.NOTHING_NEW: 3}
+_EXIT_CODES = {
+    Status.REGISTERED: 0,
+    Status.COMPARED_AGAIN: 0,
+    Status.ALREADY_REGISTERED: 0,
+    Status.REFUSED: 1,
+    Status.NOTHING_NEW: 3,
+}
 
 
 @dataclass(frozen=True)
@@ -150,25 +155,26 @@ def retrain(
     Refusal
         If another retraining is running in `out`.
     """
-    Scorer.load(champion, allow_unreleased=True)  # proves that it still gives its known answers
-    found = artefact.read(champion)
+    if method.homogeneity is not None and truth is None:
+        raise InputError("end-points can be judged only with the truth of the validation blends: give --truth")
+    found, scorer = read_champion(champion)
     new = new_batches(method, found, raw)
     if not new:
-        return Outcome(Status.NOTHING_NEW, found.content.digest, new)
+        return Outcome(Status.NOTHING_NEW, scorer.digest, new)
     with _alone(Path(out)):
-        work = _Work(method, raw, truth, found, new)
+        work = _Work(method, raw, truth, found, scorer, new, Path(out), root)
         try:
-            return _challenge(work, Path(out), root)
+            return _known(work) or _challenge(work)
         except Refusal as refusal:
             tracking.log_refusal(
                 str(refusal),
                 method=method,
                 calibration=work.calibration,
                 validation=work.validation,
-                tags={**work.tags(), "data_sha256": str(raw.attrs["sha256"])},
+                tags={**work.tags(), "data_sha256": data_sha256(raw)},
                 root=root,
             )
-            return Outcome(Status.REFUSED, found.content.digest, new, reason=str(refusal))
+            return Outcome(Status.REFUSED, scorer.digest, new, reason=str(refusal))
 
 
 @dataclass
@@ -179,41 +185,84 @@ class _Work:
     raw: xr.Dataset
     truth: pd.DataFrame | None
     champion: Artefact
+    scorer: Scorer
     new: list[str]
+    out: Path
+    root: str | Path
     calibration: Calibration | None = None
     validation: Validation | None = None
 
     def tags(self) -> dict[str, str]:
         """Return what MLflow is told about where it comes from."""
-        return {"champion_digest": self.champion.content.digest, "new_batches": ", ".join(self.new)}
+        return {"champion_digest": self.scorer.digest, "new_batches": ", ".join(self.new)}
+
+    def made_from(self) -> dict[str, str | None]:
+        """Everything that a comparison follows from, by hash; known before anything is computed."""
+        return {
+            "champion": self.scorer.digest,
+            "method_sha256": self.method.sha256,
+            "data_sha256": data_sha256(self.raw),
+            "truth_sha256": truth_sha256(self.truth),
+            "code_sha256": environment.code_sha256(),
+        }
+
+    def key(self) -> str:
+        """Hash of what a comparison follows from."""
+        return hashlib.sha256(canonical_json(self.made_from())).hexdigest()
+
+    def outcome(
+        self, status: Status, folder: Path, version: tracking.TrackedVersion, comparison: dict[str, Any]
+    ) -> Outcome:
+        """Return the outcome that a challenger waits."""
+        return Outcome(status, self.scorer.digest, self.new, folder, folder.name, version.version, comparison)
 
 
-def _challenge(work: _Work, out: Path, root: str | Path) -> Outcome:
-    """Calibrate and learn; what that gives is registered already, or is to be proven and registered."""
+def _known(work: _Work) -> Outcome | None:
+    """Find the challenger that the same inputs gave before; None where there is none that is whole and registered."""
+    for path in sorted(work.out.glob(f"*/{_COMPARISON}")):
+        folder, comparison = path.parent, _read(path)
+        if comparison.get("made_from") != work.made_from():
+            continue
+        version = tracking.find(work.method.name, folder.name, root=work.root)
+        whole = version is not None and tracking.has_comparison(version, work.key(), path, root=work.root)
+        if version is not None and whole and _digest(folder / ARTEFACT) == folder.name:
+            return work.outcome(Status.ALREADY_REGISTERED, folder, version, comparison)
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return a comparison that an earlier run left; empty where it is damaged, for it can be made again."""
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _digest(folder: Path) -> str | None:
+    """Digest of an artefact that was proven; None where it does not hold, for it can be made again."""
+    try:
+        return Scorer.load(folder, allow_unreleased=True).digest
+    except ArtefactError:
+        return None
+
+
+def _challenge(work: _Work) -> Outcome:
+    """Calibrate, learn, prove, compare and register."""
     method, treated = work.method, treat(work.method, work.raw)
     _require_unseen(work.champion, work.raw)
     batches = sorted({*source_of(work.champion)["calibration_batches"], *work.new})
     work.calibration = calibration = calibrate(method, treated, batches, progress="calibrating")
-    rules = method.homogeneity
-    homogeneity = learn(method, calibration, treated, progress="learning") if rules else None
-    folder = out / assemble(method, calibration, homogeneity).digest
-    version = tracking.find(method.name, folder.name, root=root)
-    comparison = _known_comparison(work, folder)
-    if version is None or comparison is None:
-        found = _prove(work, calibration, homogeneity, treated, folder / ARTEFACT)
-        comparison = _compare(work, found, Scorer.load(folder / ARTEFACT, allow_unreleased=True))
-        write_bytes(folder / _COMPARISON, readable_json(comparison).encode())
-        write_bytes(folder / _SUMMARY, summary(comparison).encode())
-        version = _register(work, calibration, found, comparison, folder, root)
-    return Outcome(
-        status=Status.REGISTERED if version.new else Status.ALREADY_REGISTERED,
-        champion=work.champion.content.digest,
-        new_batches=work.new,
-        folder=folder,
-        digest=folder.name,
-        version=version.version,
-        comparison=comparison,
-    )
+    homogeneity = learn(method, calibration, treated, progress="learning") if method.homogeneity else None
+    folder = work.out / assemble(method, calibration, homogeneity).digest
+    found = _prove(work, calibration, homogeneity, treated, folder / ARTEFACT)
+    _, challenger = proven(folder / ARTEFACT)
+    comparison = judge(method, work.raw, work.truth, work.scorer, challenger, found)
+    comparison |= {"new_batches": work.new, "made_from": work.made_from()}
+    write_bytes(folder / _COMPARISON, readable_json(comparison).encode())
+    write_bytes(folder / _SUMMARY, summary(comparison).encode())
+    version = _register(work, calibration, found, comparison, folder)
+    return work.outcome(Status.REGISTERED if version.new else Status.COMPARED_AGAIN, folder, version, comparison)
 
 
 def _require_unseen(champion: Artefact, raw: xr.Dataset) -> None:
@@ -221,15 +270,7 @@ def _require_unseen(champion: Artefact, raw: xr.Dataset) -> None:
     source = source_of(champion)
     used = {*source["calibration_batches"], *chain(*source["homogeneity_batches"].values())}
     judged = {*batches_with_role(raw, "validation"), *batches_with_role(raw, "blend_validation")}
-    lots = raw["lot"].values.tolist() if "lot" in raw else []
-    require_independent(judged, used, dict(zip(raw["batch_id"].values.tolist(), lots, strict=False)))
-
-
-def _known_comparison(work: _Work, folder: Path) -> dict[str, Any] | None:
-    """Return the comparison that an earlier run left, if it was with this champion."""
-    path = folder / _COMPARISON
-    known: dict[str, Any] | None = json.loads(path.read_bytes()) if path.exists() else None
-    return known if known and known["champion"]["digest"] == work.champion.content.digest else None
+    require_independent(judged, used, batch_facts(raw, "lot"))
 
 
 def _prove(
@@ -240,83 +281,31 @@ def _prove(
     found = validate(method, calibration, homogeneity, raw, work.truth, progress="validating")
     work.validation = found
     if not found.passed:
-        unmet = [c for c in found.document["criteria"] if not c["passed"]]
-        lines = [f"{c['name']}: required {c['required']}, found {c['found']}" for c in unmet]
-        raise Refusal("the challenger does not pass the acceptance gate: " + "; ".join(lines))
-    page = report.build(
-        method, calibration, found, raw=raw, treated=treated, homogeneity=homogeneity, digest=folder.parent.name
-    )
+        raise Refusal(f"the challenger does not pass the acceptance gate: {found.unmet}")
+    page = report.build(method, calibration, found, raw=raw, treated=treated, homogeneity=homogeneity)
     folder.parent.mkdir(parents=True, exist_ok=True)
     export(folder, method, calibration, homogeneity, found, raw, page)
     return found
 
 
-def _compare(work: _Work, found: Validation, challenger: Scorer) -> dict[str, Any]:
-    """Compare both scorers on the batches that neither was made from; return the plain document."""
-    batches, champion = found.document["batches"], Scorer(work.champion.content)
-    document = compare(*_predictions(work, batches["validation"], champion, challenger)).to_dict()
-    judged = _endpoints(work, champion, batches["blend_validation"])
-    return {
-        "method": work.method.name,
-        "units": work.method.analyte.units,
-        "simulated": bool(work.raw.attrs.get("simulated", False)),
-        "new_batches": work.new,
-        "batches": batches,
-        **document,
-        "champion": {"digest": champion.digest, "figures": document["champion"], "endpoints": judged},
-        "challenger": {
-            "digest": challenger.digest,
-            "figures": document["challenger"],
-            "endpoints": found.document["endpoints"],
-        },
-        "data_sha256": str(work.raw.attrs["sha256"]),
-    }
-
-
-def _predictions(
-    work: _Work, batches: list[str], champion: Scorer, challenger: Scorer
-) -> tuple[Array, Array, Array, NDArray[np.str_]]:
-    """Return reference values, both scorers' predictions and batches, each of shape (n,)."""
-    analyte = work.method.analyte.name
-
-    def one(run: xr.Dataset) -> tuple[Array, Array, Array]:
-        known = ~np.isnan(run[analyte].values)
-        x = np.asarray(run["absorbance"].values)[known]
-        return run[analyte].values[known], champion.predict(x).value, challenger.predict(x).value
-
-    parts = compute.map_batches(one, work.raw, batches, progress="comparing")
-    names = np.repeat(np.array(batches, dtype=np.str_), [part[0].size for part in parts])
-    reference, before, after = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return reference, before, after, names
-
-
-def _endpoints(work: _Work, scorer: Scorer, batches: list[str]) -> list[dict[str, Any]]:
-    """Follow the validation blends through a scorer and judge its end-points."""
-    truth, tolerance = work.truth, work.method.acceptance.endpoint_tolerance
-    if truth is None or not batches:
-        return []
-
-    def one(run: xr.Dataset) -> dict[str, Any]:
-        return follow_and_judge(scorer, run, truth, tolerance=tolerance)[1].to_dict()
-
-    return compute.map_batches(one, work.raw, batches, progress="following blends")
-
-
 def _register(
-    work: _Work,
-    calibration: Calibration,
-    validation: Validation,
-    comparison: dict[str, Any],
-    folder: Path,
-    root: str | Path,
+    work: _Work, calibration: Calibration, validation: Validation, comparison: dict[str, Any], folder: Path
 ) -> tracking.TrackedVersion:
-    return tracking.log_artefact(
+    """Log the artefact, once per digest, and the comparison, once per what it was made from."""
+    version = tracking.log_artefact(
         folder / ARTEFACT,
         method=work.method,
         calibration=calibration,
         validation=validation,
-        alias=tracking.CHALLENGER,
-        tags={**work.tags(), "comparison": comparison["verdict"]},
-        files=[folder / _COMPARISON, folder / _SUMMARY],
-        root=root,
+        tags=work.tags(),
+        root=work.root,
     )
+    tracking.log_comparison(
+        work.method.name,
+        version,
+        work.key(),
+        [folder / _COMPARISON, folder / _SUMMARY, folder / ARTEFACT / "validation.json"],
+        tags={**work.tags(), "comparison": comparison["verdict"]},
+        root=work.root,
+    )
+    return version

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pat.validation.endpoints import EndpointCase
+
 _SIDES = ("champion", "challenger")
 
 
@@ -48,11 +50,14 @@ def _difference(comparison: dict[str, Any]) -> str:
 
 
 def _endpoints(comparison: dict[str, Any]) -> str:
-    """One line a blend: the true end-point, and what each found."""
-    lines = [f"{'blend':12}{'true':>6}" + "".join(f"{side:>20}" for side in _SIDES)]
-    for pair in zip(*(comparison[side]["endpoints"] for side in _SIDES), strict=True):
-        cells = (f"{_turn(case['found_endpoint'])} {case['outcome']}" for case in pair)
-        lines.append(f"{pair[0]['batch']:12}{_turn(pair[0]['true_endpoint']):>6}" + "".join(f"{c:>20}" for c in cells))
+    """One line a blend: the true end-point, and what each found; more where the rest of the run was not right."""
+    lines = [f"{'blend':12}{'true':>6}" + "".join(f"{side:>28}" for side in _SIDES)]
+    sides = [[EndpointCase.from_dict(case) for case in comparison[side]["endpoints"]] for side in _SIDES]
+    for pair in zip(*sides, strict=True):
+        cells = (f"{_turn(case.found_endpoint)} {case.outcome.words}" for case in pair)
+        lines.append(f"{pair[0].batch:12}{_turn(pair[0].true_endpoint):>6}" + "".join(f"{c:>28}" for c in cells))
+        named = zip(_SIDES, pair, strict=True)
+        lines += [f"{'':12}{side}: {case.verdict}" for side, case in named if case.verdict != case.outcome.words]
     return "\n".join(lines)
 
 

@@ -99,6 +99,6 @@ def test_a_method_that_must_beat_the_guess_is_refused(threads, tmp_path):
     calibration = replace(thread.calibration, method=method)
     validation = validate(method, calibration, None, thread.raw)
     assert not validation.passed
-    with pytest.raises(Refusal, match=r"max_rmsep not met.*nothing is exported"):
+    with pytest.raises(Refusal, match=r"RMSEP: required .*: nothing is exported"):
         export(tmp_path / "artefact", method, calibration, None, validation, thread.raw, "<html></html>")
     assert list(tmp_path.iterdir()) == []

@@ -12,114 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 from pat import artefact, cli, tracking
 from pat.errors import InputError, Refusal
 from pat.files import canonical_json
 from pat.method import Method
-from pat.retraining import Outcome, Status, champion_folder, compare, retrain, summary
+from pat.retraining import Outcome, Status, champion_folder, summary
 from pat.scorer import Scorer
 from pat.spectra import open_store, select_batches, write_store
 from tests import simulated
-from tests.small_campaign import BATCHES, PER_BATCH, Campaign, dataset, store_without, write_campaign
-
-# Errors of three batches of 2, 2 and 4 spectra; their mean squared errors differ by -1, -1 and -4.
-CHAMPION = np.array([1.0, 1.0, 2.0, 0.0, 2.0, 2.0, 2.0, 2.0])
-CHALLENGER = np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
-BATCH = np.repeat(["A", "B", "C"], [2, 2, 4])
-REFERENCE = np.linspace(9.0, 11.0, 8)
-
-
-def test_the_paired_test_is_what_the_hand_computes():
-    found = compare(REFERENCE, REFERENCE + CHAMPION, REFERENCE + CHALLENGER, BATCH)
-    # Mean (-1 - 1 - 4) / 3 = -2, sum of squares 1 + 1 + 4, SD sqrt(3), standard error 1, t = -2 with 2 degrees of
-    # freedom, where p = 1 - |t| / sqrt(t^2 + 2). The 97.5 % quantile is 4.302653 (any table).
-    assert found.difference == pytest.approx(-2.0, rel=1e-12)
-    assert found.standard_error == pytest.approx(1.0, rel=1e-12)
-    assert found.p_value == pytest.approx(1.0 - 2.0 / math.sqrt(6.0), rel=1e-9)
-    assert (found.lower, found.upper) == pytest.approx((-6.302653, 2.302653), abs=1e-6)
-    assert found.verdict == "no difference shown"
-    # sqrt(mean of squares): champion 22 / 8, challenger 2 / 8.
-    assert found.champion.rmsep == pytest.approx(math.sqrt(2.75))
-    assert found.challenger.rmsep == pytest.approx(0.5)
-
-
-def test_more_spectra_of_the_same_batches_are_no_more_evidence():
-    once = compare(REFERENCE, REFERENCE + CHAMPION, REFERENCE + CHALLENGER, BATCH)
-    reference, champion, challenger, batch = (
-        np.tile(part, 50) for part in (REFERENCE, REFERENCE + CHAMPION, REFERENCE + CHALLENGER, BATCH)
-    )
-    many = compare(reference, champion, challenger, batch)
-    assert (many.difference, many.lower, many.p_value) == pytest.approx((once.difference, once.lower, once.p_value))
-
-
-@pytest.mark.parametrize(("sign", "verdict"), [(1.0, "worse"), (-1.0, "better")])
-def test_a_difference_that_every_batch_shows_is_called_by_its_name(sign, verdict):
-    squares = np.repeat([4.0 + 1.0 * sign, 4.0 + 1.1 * sign, 4.0 + 0.9 * sign], [2, 2, 4])
-    found = compare(REFERENCE, REFERENCE + 2.0, REFERENCE + np.sqrt(squares), BATCH)
-    assert found.verdict == verdict
-
-
-def test_the_test_errs_as_often_as_its_level_says():
-    # Two equally good models whose errors are shared within a batch: a test over spectra would call one of them
-    # better far more often than in 5 of 100 comparisons.
-    rng = np.random.default_rng(5)
-    batch = np.repeat(np.arange(12), 8)
-    reference = np.linspace(8.5, 11.5, 12)[batch]
-    called = 0
-    for _ in range(600):
-        shared = rng.normal(0.0, 0.18, (2, 12))[:, batch]
-        errors = shared + rng.normal(0.0, 0.1, shared.shape)
-        called += (
-            compare(reference, reference + errors[0], reference + errors[1], batch).verdict != "no difference shown"
-        )
-    # Binomial with n = 600 and p = 0.05: 30, SD 5.3; squares are skewed, which makes a t-test a little cautious.
-    assert 10 <= called <= 48
-
-
-def test_spectra_without_a_reference_value_are_left_out_and_one_batch_proves_nothing():
-    reference = np.where(BATCH == "A", REFERENCE, np.nan)
-    found = compare(reference, REFERENCE + CHAMPION, REFERENCE + CHALLENGER, BATCH)
-    assert (found.difference, found.challenger.n) == (-1.0, 2)
-    assert found.verdict == "no difference shown"
-    assert found.to_dict()["squared_error_difference"] == {
-        "difference": -1.0,
-        "standard_error": None,
-        "lower": None,
-        "upper": None,
-        "p_value": None,
-    }
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
-    """The campaign, and an empty store of MLflow, whose tables take seconds to make."""
-    campaign = write_campaign(tmp_path_factory.mktemp("campaign"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        assert tracking.champion("small", root=campaign.folder) is None
-    return campaign
-
-
-def settle(made: Campaign, folder: Path) -> Path:
-    """Make `folder` a method's folder and the project's folder too, with its artefact as the champion."""
-    shutil.copytree(made.folder, folder, dirs_exist_ok=True)
-    logged = tracking.log_artefact(
-        folder / "artefact",
-        method=made.method,
-        calibration=made.calibration,
-        validation=made.validation,
-        root=folder,
-    )
-    tracking.promote("small", logged.version, root=folder)
-    return folder
-
-
-@pytest.fixture
-def folder(made: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """For one test to change."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return settle(made, tmp_path)
+from tests.retraining.settled import aliases, run, settle
+from tests.small_campaign import BATCHES, PER_BATCH, Campaign, dataset, store_without
 
 
 @pytest.fixture(scope="module")
@@ -131,31 +35,15 @@ def proposed(made: Campaign, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         return folder, run(settle(made, folder))
 
 
-def run(folder: Path, raw: Any = None, *, method: Method | None = None, root: Path | None = None) -> Outcome:
-    return retrain(
-        method or Method.load(folder / "method.yaml"),
-        folder / "artefact",
-        open_store(folder / "raw.zarr") if raw is None else raw,
-        folder / "challengers",
-        root=root or folder,
-    )
-
-
 def rewrite_source(folder: Path, source: dict[str, Any]) -> None:
     """Let the champion's manifest say another thing of what it was made from."""
     known = artefact.read(folder / "artefact")
-    artefact.write(folder / "artefact", known.content, known.known_answers, known.validation, "", source)
+    artefact.write(folder / "artefact", known.content, known.known_answers, None, known.validation, "", source)
 
 
 def fingerprint(*folders: Path) -> str:
     files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
     return hashlib.sha256(b"".join(str(p).encode() + p.read_bytes() for p in files)).hexdigest()
-
-
-def aliases(folder: Path) -> dict[str, int | None]:
-    found = {"champion": tracking.champion, "challenger": tracking.challenger}
-    versions = {name: get("small", root=folder) for name, get in found.items()}
-    return {name: version.version if version else None for name, version in versions.items()}
 
 
 def test_new_references_give_a_challenger_that_waits_and_nothing_else_changes(made, folder):
@@ -200,23 +88,30 @@ def test_the_comparison_is_in_mlflow_beside_the_artefact(proposed):
     logged = tracking.find("small", outcome.digest, root=folder)
     assert logged is not None
     kept = folder / "mlartifacts" / logged.run_id / "artifacts"
-    assert json.loads((kept / "comparison.json").read_bytes()) == outcome.comparison
     assert artefact.read(kept / "artefact").content.digest == outcome.digest
+    (compared,) = (kept / "comparisons").iterdir()
+    assert json.loads((compared / "comparison.json").read_bytes()) == outcome.comparison
+    validation = artefact.read(kept / "artefact").validation
+    assert json.loads((compared / "validation.json").read_bytes()) == validation
 
 
-def test_the_same_data_again_find_the_same_challenger(folder):
-    first, second = run(folder), run(folder)
-    assert (second.status, second.exit_code) == (Status.ALREADY_REGISTERED, 0)
-    assert (second.digest, second.version, second.comparison) == (first.digest, first.version, first.comparison)
-    assert aliases(folder) == {"champion": 1, "challenger": first.version}
+def test_without_a_champion_there_is_nothing_to_compare_with(folder, monkeypatch, capsys):
+    shutil.rmtree(folder / "artefact")
+    with pytest.raises(InputError, match="there is no champion to compare with: expected an artefact in"):
+        run(folder)
+    monkeypatch.chdir(folder)
+    for more in ([], ["--champion", "nowhere"]):
+        assert cli.main(["retrain", "method.yaml", "--data", "raw.zarr", *more]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("pat: ")
+        assert "champion" in error
 
 
-def test_what_mlflow_has_forgotten_is_registered_again(made, folder):
-    first = run(folder)
-    (folder / "other").mkdir()
-    shutil.copy(made.folder / "mlflow.db", folder / "other")
-    second = run(folder, root=folder / "other")
-    assert (second.status, second.digest, second.version) == (Status.REGISTERED, first.digest, 1)
+def test_an_altered_store_is_not_learnt_from(folder, monkeypatch, capsys):
+    zarr.open_array(folder / "raw.zarr" / "absorbance", mode="r+")[3, 5] = 0.25
+    monkeypatch.chdir(folder)
+    assert cli.main(["retrain", "method.yaml", "--data", "raw.zarr"]) == 2
+    assert "it was changed" in capsys.readouterr().err
 
 
 def test_without_new_references_nothing_happens(made, folder):
@@ -246,7 +141,7 @@ def test_a_challenger_that_fails_the_gate_is_refused_and_recorded(folder):
     )
     first, second = run(folder), run(folder)
     assert (first.status, first.exit_code) == (Status.REFUSED, 1)
-    assert "max_rmsep: required <= 1e-06 % w/w" in first.reason
+    assert "RMSEP: required <= 1e-06 % w/w" in first.reason
     assert aliases(folder) == {"champion": 1, "challenger": None}
     assert list((folder / "challengers").glob("[!.]*")) == []
     client = tracking._client(folder)
@@ -319,7 +214,7 @@ def test_the_command_says_why_it_refused(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     Path("method.yaml").write_text(Path("method.yaml").read_text().replace("max_rmsep: 0.5", "max_rmsep: 1e-6"))
     assert cli.main(["retrain", "method.yaml", "--data", "raw.zarr"]) == 1
-    assert capsys.readouterr().out.startswith("refused: the challenger does not pass the acceptance gate: max_rmsep")
+    assert capsys.readouterr().out.startswith("refused: the challenger does not pass the acceptance gate: RMSEP")
 
 
 def test_a_champion_that_is_nowhere_is_not_guessed(folder):
