@@ -1,4 +1,4 @@
-"""Leave-one-batch-out cross-validation for every number of components at once, and the choice among them."""
+"""Cross-validation of a method: every fold left out in turn, for every number of components at once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import numpy as np
 import xarray as xr
 
 from pat import compute
+from pat.calibration.choice import components_by_rule, root_mean_square
+from pat.calibration.folds import Folds
 from pat.calibration.model import CrossValidation
-from pat.core import diagnostics, pls
-from pat.core.pls import Moments, PLSModel
+from pat.core.crossval import Group, HeldOut, blocks_in_step, consecutive, held_out
+from pat.core.pls import Moments
 from pat.core.types import Array, IntArray
 from pat.errors import InputError, SpectraError
 from pat.method import Method
+from pat.spectra import batch_codes
 
 
 def readings(batch: xr.Dataset, analyte: str) -> tuple[Array, Array]:
@@ -31,7 +34,7 @@ def readings(batch: xr.Dataset, analyte: str) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Fold:
-    """One batch under the model of all others: reference (n,); the rest (n, A_max), a column for each number."""
+    """One fold under the model of all others: reference (n,); the rest (n, A_max), a column for each number."""
 
     reference: Array
     predicted: Array
@@ -39,44 +42,58 @@ class Fold:
     q: Array
 
 
-def leave_each_out(
-    method: Method, treated: xr.Dataset, names: list[str], total: Moments, progress: str | None
-) -> list[Fold]:
-    """Test every batch on the model of all others, whose moments are the total less its own."""
-    most = method.calibration.max_components
-
-    def one(batch: xr.Dataset) -> Fold:
-        x, y = readings(batch, method.analyte.name)
-        known = ~np.isnan(y)
-        x, y = x[known], y[known]
-        model = pls.fit(pls.without(total, pls.moments(x, y, total.shift_x, total.shift_y)), most)
-        if model.n_components < most:
-            raise InputError(
-                f"calibration.max_components must be at most {model.n_components}: without batch "
-                f"{str(batch['batch'].values[0])!r} the spectra hold no more that varies with the reference values"
-            )
-        return Fold(y, pls.predict_all(model, x), *_distances(model, x))
-
-    return compute.map_batches(one, treated, names, progress=progress)
+def groups_of(folds: Folds, analyte: str, indices: range) -> list[tuple[str, xr.Dataset]]:
+    """Name and spectra of some folds, lazy where they are; `group` takes each."""
+    parts = folds.spectra[["absorbance", analyte]]
+    return [(folds.called(i), parts.isel(spectrum=consecutive(folds.rows[i]))) for i in indices]
 
 
-def _distances(model: PLSModel, x: Array) -> tuple[Array, Array]:
-    """T2 and Q (n, A) of treated spectra (n, p), a column for each number of components."""
-    each = [diagnostics.evaluate(model.truncated(a), x)[1:] for a in range(1, model.n_components + 1)]
-    t2, q = zip(*each, strict=True)
-    return np.column_stack(t2), np.column_stack(q)
+def group(named: tuple[str, xr.Dataset], analyte: str) -> Group:
+    """Take the spectra of a fold into memory."""
+    name, part = named
+    return Group(name, *readings(part, analyte))
 
 
-def cross_validation(rule: str, names: list[str], folds: list[Fold]) -> tuple[int, CrossValidation]:
-    """Choose the number of components, and put the folds together."""
-    codes = np.repeat(np.arange(len(names)), [fold.reference.size for fold in folds])
+def leave_each_out(method: Method, folds: Folds, total: Moments, progress: str | None = None) -> list[Fold]:
+    """Test every fold on the model of all others, whose moments are the total less its own.
+
+    Some folds advance together; such blocks of folds run in parallel, and hold the spectra of their own folds alone.
+    """
+    most, analyte = method.calibration.max_components, method.analyte.name
+
+    def block(named: list[tuple[str, xr.Dataset]]) -> list[Fold]:
+        groups = [group(one, analyte) for one in named]
+        found = held_out(total, groups, most)
+        return [_complete(one, left_out, most) for one, left_out in zip(groups, found, strict=True)]
+
+    in_step = blocks_in_step([rows.size for rows in folds.rows], total.sum_x.size)
+    blocks = [groups_of(folds, analyte, indices) for indices in in_step]
+    return [fold for found in compute.map_items(block, blocks, progress=progress) for fold in found]
+
+
+def _complete(group: Group, found: HeldOut, most: int) -> Fold:
+    if found.n_components < most:
+        raise InputError(
+            f"calibration.max_components must be at most {found.n_components}: without {group.name} the spectra hold "
+            "no more that varies with the reference values"
+        )
+    return Fold(group.y, found.predicted, found.t2, found.q)
+
+
+def cross_validation(rule: str, folds: Folds, found: list[Fold]) -> tuple[int, CrossValidation]:
+    """Choose the number of components, and put the folds together, batches in sorted order."""
+    rows = np.concatenate(folds.rows)
+    order = np.lexsort((rows, batch_codes(folds.spectra)[rows]))
+    codes = fold_codes(folds)[order]
     reference, predicted, t2, q = (
-        np.concatenate([getattr(fold, name) for fold in folds]) for name in ("reference", "predicted", "t2", "q")
+        np.concatenate([getattr(fold, name) for fold in found])[order] for name in ("reference", "predicted", "t2", "q")
     )
-    rmsecv, standard_error = root_mean_square(predicted - reference[:, None], codes)
-    a = choose_components(rmsecv, standard_error, rule)
+    errors = predicted - reference[:, None]
+    rmsecv, standard_error = root_mean_square(errors, codes)
+    a = components_by_rule(rule, errors, codes)
     return a, CrossValidation(
-        batch=np.array(names, dtype=np.str_)[codes],
+        batch=np.array(folds.spectra["batch"].values[rows[order]].tolist(), dtype=np.str_),
+        fold=np.array(folds.names, dtype=np.str_)[codes],
         reference=reference,
         predicted=predicted,
         rmsecv=rmsecv,
@@ -86,58 +103,6 @@ def cross_validation(rule: str, names: list[str], folds: list[Fold]) -> tuple[in
     )
 
 
-def root_mean_square(errors: Array, codes: IntArray) -> tuple[Array, Array]:
-    """Root mean square of errors over spectra, and its standard error with batches as the unit.
-
-    Parameters
-    ----------
-    errors : ndarray of shape (n, A)
-        Errors, a column for each number of components.
-    codes : ndarray of int, shape (n,)
-        Batch of each spectrum, 0 to B - 1.
-
-    Returns
-    -------
-    rms, standard_error : ndarray of shape (A,)
-
-    Notes
-    -----
-    The mean square m is a ratio of batch totals. With r_b = (sum of squares of batch b) - n_b m, its variance is
-    B / (B - 1) * sum(r_b^2) / n^2 (Cochran, *Sampling Techniques* (1977), 6.4), and that of its root a quarter
-    of this over m.
-    """
-    n, n_batches = errors.shape[0], int(codes.max()) + 1
-    sums = np.zeros((n_batches, errors.shape[1]))
-    np.add.at(sums, codes, errors**2)
-    mean_square = sums.sum(axis=0) / n
-    residual = sums - np.bincount(codes)[:, None] * mean_square
-    variance = n_batches / (n_batches - 1) * (residual**2).sum(axis=0) / n**2
-    rms = np.sqrt(mean_square)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return rms, np.where(rms > 0.0, np.sqrt(variance) / (2.0 * rms), 0.0)
-
-
-def choose_components(rmsecv: Array, standard_error: Array, rule: str) -> int:
-    """Choose the number of components from RMSECV with 1, 2, ... components.
-
-    Parameters
-    ----------
-    rmsecv, standard_error : ndarray of shape (A_max,)
-    rule : str
-        ``first_minimum``: the first local minimum. ``one_standard_error``: the fewest components whose RMSECV lies
-        within one standard error of the smallest (Hastie, Tibshirani and Friedman, *The Elements of Statistical
-        Learning* (2009), 7.10).
-
-    Examples
-    --------
-    >>> curve = np.array([0.90, 0.42, 0.40, 0.41, 0.39])
-    >>> choose_components(curve, np.full(5, 0.04), "first_minimum")
-    3
-    >>> choose_components(curve, np.full(5, 0.04), "one_standard_error")
-    2
-    """
-    if rule == "first_minimum":
-        rises = np.flatnonzero(np.diff(rmsecv) >= 0.0)
-        return int(rises[0]) + 1 if rises.size else rmsecv.size
-    best = int(np.argmin(rmsecv))
-    return int(np.argmax(rmsecv <= rmsecv[best] + standard_error[best])) + 1
+def fold_codes(folds: Folds) -> IntArray:
+    """Fold of every spectrum, folds one after the other."""
+    return np.repeat(np.arange(len(folds.names)), [rows.size for rows in folds.rows])

@@ -10,14 +10,15 @@ import xarray as xr
 
 from pat import compute
 from pat.calibration.cross_validation import cross_validation, leave_each_out, readings
+from pat.calibration.folds import folds_of
 from pat.calibration.model import Calibration, CrossValidation
 from pat.core import pls
+from pat.core.crossval import consecutive
 from pat.core.pls import Moments, PLSModel
-from pat.core.types import Array
 from pat.errors import InputError
 from pat.limits import hotelling_t2_limit, scaled_chi2_limit
 from pat.method import Method
-from pat.spectra import batch_names, batches_with_role
+from pat.spectra import batch_codes, batch_names, batches_with_role
 from pat.treatment import treated_by
 from pat.validation.figures import figures_of_merit
 
@@ -27,7 +28,12 @@ _AT_ONCE = 16
 
 
 def calibrate(
-    method: Method, ds: xr.Dataset, batches: Sequence[str] | None = None, *, progress: str | None = None
+    method: Method,
+    ds: xr.Dataset,
+    batches: Sequence[str] | None = None,
+    *,
+    split_batches: bool = False,
+    progress: str | None = None,
 ) -> Calibration:
     """Calibrate a method.
 
@@ -39,6 +45,8 @@ def calibrate(
     batches : sequence of str, optional
         Batches to calibrate on; by default those with the role ``calibration``, or where batches have no roles, all
         with reference values.
+    split_batches : bool, optional
+        Allow folds that split a batch, such as random ones: the model is then tested on batches that it has seen.
     progress : str, optional
         Label of a progress bar over the cross-validation.
 
@@ -49,20 +57,22 @@ def calibrate(
     Raises
     ------
     InputError
-        If the data do not fit the method, or are too few for it: under 3 batches, or fewer spectra or wavelengths
-        than the method's `max_components` needs once a batch is left out.
+        If the data do not fit the method, or are too few for it: under 3 batches or folds, or fewer spectra or
+        wavelengths than the method's `max_components` needs once a fold is left out; or if a fold would split a batch.
 
     Notes
     -----
-    The number of components follows from RMSECV by the method's rule; see `choose_components`. The limits of T2 and Q
+    The number of components follows from RMSECV by the method's rule; see `components_by_rule`. The limits of T2 and Q
     are scaled chi-square limits of cross-validated values: a model's own calibration spectra lie closer to it than
     any new spectrum will.
     """
     treated, rules = treated_by(method, ds), method.calibration
-    names = _calibration_batches(method, treated, batches)
-    total = _total_moments(method, treated, names)
-    folds = leave_each_out(method, treated, names, total, progress)
-    a, validated = cross_validation(rules.component_rule, names, folds)
+    names = calibration_batches(method, treated, batches)
+    folds = folds_of(method, treated, names, split_batches=split_batches)
+    total = total_moments(method, treated, names)
+    require_enough(rules.max_components, total.n - folds.largest, total.sum_x.size)
+    found = leave_each_out(method, folds, total, progress)
+    a, validated = cross_validation(rules.component_rule, folds, found)
     model = pls.fit(total, rules.max_components).truncated(a)
     return Calibration(
         method=method,
@@ -77,7 +87,7 @@ def calibrate(
     )
 
 
-def _calibration_batches(method: Method, treated: xr.Dataset, asked: Sequence[str] | None) -> list[str]:
+def calibration_batches(method: Method, treated: xr.Dataset, asked: Sequence[str] | None) -> list[str]:
     """Sorted names of the batches to calibrate on, each with a reference value."""
     analyte = method.analyte
     if analyte.name not in treated:
@@ -98,35 +108,52 @@ def _calibration_batches(method: Method, treated: xr.Dataset, asked: Sequence[st
     return names
 
 
-def _total_moments(method: Method, treated: xr.Dataset, names: list[str]) -> Moments:
-    """Moments of all batches, summed in sorted order, so that the bits repeat."""
+def total_moments(method: Method, treated: xr.Dataset, names: list[str], *, progress: str | None = None) -> Moments:
+    """Moments of all batches, summed in sorted order, so that the bits repeat; in one pass, a few batches at a time.
+
+    Parameters
+    ----------
+    method : Method
+    treated : Dataset
+        Treated spectra, lazy or not, in single or double precision.
+    names : list of str
+        Batches.
+    progress : str, optional
+        Label of a progress bar.
+
+    Returns
+    -------
+    Moments
+    """
     analyte = method.analyte
-
-    def centre(batch: xr.Dataset) -> Array:
-        x, y = readings(batch, analyte.name)
-        return np.asarray(x[~np.isnan(y)].mean(axis=0))
-
-    shift = compute.map_batches(centre, treated, names[:1])[0]
+    batches = _split(treated[["absorbance", analyte.name]], names)
+    x, y = readings(compute.load(batches[0]), analyte.name)
+    shift = np.asarray(x[~np.isnan(y)].mean(axis=0, dtype=np.float64))
 
     def one(batch: xr.Dataset) -> Moments:
         return pls.moments(*readings(batch, analyte.name), shift, analyte.target)
 
     total: list[Moments] = []
-    largest = 0
     for start in range(0, len(names), _AT_ONCE):
-        parts = compute.map_batches(one, treated, names[start : start + _AT_ONCE])
-        largest = max(largest, *(part.n for part in parts))
+        parts = compute.map_items(one, batches[start : start + _AT_ONCE], progress=progress)
         total = [pls.combine([*total, *parts])]
-    _require_enough(method.calibration.max_components, total[0].n - largest, shift.size)
     return total[0]
 
 
-def _require_enough(max_components: int, n_least: int, n_wavelengths: int) -> None:
+def _split(spectra: xr.Dataset, names: list[str]) -> list[xr.Dataset]:
+    """Return the spectra of each batch, in their order."""
+    codes, position = batch_codes(spectra), {name: i for i, name in enumerate(batch_names(spectra))}
+    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    return [spectra.isel(spectrum=consecutive(rows[position[name]])) for name in names]
+
+
+def require_enough(max_components: int, n_least: int, n_wavelengths: int) -> None:
+    """Refuse more components than the spectra without the largest fold, or the wavelengths, allow."""
     most = min(n_least - 1, n_wavelengths)
     if max_components > most:
         raise InputError(
             f"calibration.max_components must be at most {most} for these spectra ({n_least} without the largest "
-            f"batch, at {n_wavelengths} wavelengths), got {max_components}"
+            f"fold, at {n_wavelengths} wavelengths), got {max_components}"
         )
 
 
@@ -155,6 +182,6 @@ def _rmsec(model: PLSModel, total: Moments) -> float:
     Scores are uncorrelated, so each component takes q^2 t't off the sum of squares of y.
     """
     explained = float((model.y_loadings**2 * model.score_variance).sum()) * (total.n - 1)
-    left = total.yy - total.sum_y**2 / total.n - explained
+    left = float(total.yy - total.sum_y**2 / total.n) - explained
     degrees = total.n - model.n_components - 1
     return math.sqrt(max(left, 0.0) / degrees) if degrees > 0 else math.nan

@@ -19,26 +19,29 @@ from pat.files import readable_json, replaced_folder
 from pat.method import Method
 
 _DOCUMENT, _ARRAYS = "calibration.json", "calibration.npz"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Leave-one-batch-out cross-validation of the n spectra with reference values, batches in sorted order.
+    """Cross-validation of the n spectra with reference values, batches in sorted order.
 
     Attributes
     ----------
     batch : ndarray of str, shape (n,)
+    fold : ndarray of str, shape (n,)
+        What each spectrum was left out with: its batch, its lot, its day, as the method's `calibration.folds` says.
     reference : ndarray of shape (n,)
     predicted : ndarray of shape (n, A_max)
-        Column a - 1: with a components, by the model that did not see the batch.
+        Column a - 1: with a components, by the model that did not see the fold.
     rmsecv, rmsecv_se : ndarray of shape (A_max,)
-        Root mean squared error over spectra, and its standard error with batches as the unit.
+        Root mean squared error over spectra, and its standard error with folds as the unit.
     t2, q : ndarray of shape (n,)
         Hotelling's T2 and Q residuals under that same model, with the number of components that was chosen.
     """
 
     batch: NDArray[np.str_]
+    fold: NDArray[np.str_]
     reference: Array
     predicted: Array
     rmsecv: Array
