@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import endpoints, speed
+from benchmarks import calibrate, endpoints, preprocess, speed
 from pat import artefact
 from pat.errors import InputError
 
@@ -19,7 +19,10 @@ def main() -> None:
     content = artefact.read(_ARTEFACT).content
     print(f"artefact {content.digest}\n")
     print("Speed, BLAS on one thread, medians of interleaved runs, answers equal before they are timed")
-    print(speed.table(speed.measure(content)))
+    print(speed.table([*preprocess.measure(), *speed.measure(content)]))
+    print("\nCalibration, medians of runs in turn, answers equal before they are timed; one thread unless it says so,")
+    print("one pass on two; times beside ours, which comes first. SIMULATED spectra")
+    print(calibrate.table(calibrate.measure()))
     print("\nEnd-points of 500 SIMULATED blends (delay: revolutions after the truth, median and 90 %)")
     print(endpoints.table(endpoints.study(content, endpoints.BLENDS, progress=True)))
     risk = endpoints.study(content, {"limit": 500, "below": 100, "fast": 100}, progress=True)

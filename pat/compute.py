@@ -30,6 +30,8 @@ from pat.errors import InputError, MissingExtra
 from pat.spectra import split_batches
 
 _T = TypeVar("_T")
+_Item = TypeVar("_Item")
+_Data = TypeVar("_Data", xr.Dataset, xr.DataArray)
 
 _SCHEDULERS = ("threads", "processes", "synchronous")
 
@@ -167,6 +169,60 @@ def map_batches(
     return _compute([run(func, part, name) for part, name in parts], progress)
 
 
+def map_items(
+    func: Callable[[_Item], _T],
+    items: Sequence[_Item],
+    *,
+    done: Callable[[_T], None] | None = None,
+    progress: str | None = None,
+) -> list[_T]:
+    """Apply a function to each of several items, in parallel.
+
+    Parameters
+    ----------
+    func : callable
+        Takes one item. What it takes and gives must be picklable on processes and clusters; what is lazy in it may be
+        computed where it runs, by `load(..., here=True)`.
+    items : sequence
+    done : callable, optional
+        Takes each result as soon as it is there, in this process, one at a time and in no certain order: what has
+        been done survives an interruption of the rest.
+    progress : str, optional
+        Label of a progress bar.
+
+    Returns
+    -------
+    list
+        Results in the order of `items`.
+    """
+    run = delayed(_item, pure=False)
+    with computing(progress):
+        tasks = [run(func, item) for item in items]
+        client = _cluster_in_use()
+        if client is not None:
+            return _on_cluster(client, tasks, done)
+        with _Results({task.key for task in tasks}, done) if done else nullcontext():
+            return list(dask.base.compute(*tasks))  # type: ignore[no-untyped-call]
+
+
+def load(data: _Data, *, here: bool = False, progress: str | None = None) -> _Data:
+    """Compute what is lazy, into memory.
+
+    Parameters
+    ----------
+    data : Dataset or DataArray
+        Spectra.
+    here : bool, default False
+        In this thread, as a task does whose neighbours keep the other cores busy.
+    progress : str, optional
+        Label of a progress bar.
+    """
+    if here:
+        return data.compute(scheduler="synchronous")
+    with computing(progress):
+        return data.compute()
+
+
 def _compute(tasks: Sequence[Any], progress: str | None) -> list[Any]:
     with computing(progress):
         return list(dask.base.compute(*tasks))  # type: ignore[no-untyped-call]
@@ -188,6 +244,34 @@ def _rows(block: Array, func: Callable[[Array], Array], n_out: int) -> Array:
     if result.shape != (*block.shape[:-1], n_out):
         raise ValueError(f"a row-wise step must give shape {(*block.shape[:-1], n_out)}, got {result.shape}")
     return result
+
+
+def _item(func: Callable[[_Item], _T], item: _Item) -> _T:
+    with _one_blas_thread():
+        return func(item)
+
+
+def _cluster_in_use() -> Any:
+    """Client of the cluster that computes here, None where this machine does."""
+    if "distributed" not in sys.modules:
+        return None
+    from dask.distributed import default_client
+
+    try:
+        client = default_client()  # type: ignore[no-untyped-call]
+    except ValueError:
+        return None
+    return client if dask.base.get_scheduler() == client.get else None  # type: ignore[no-untyped-call]
+
+
+def _on_cluster(client: Any, tasks: Sequence[Any], done: Callable[[_T], None] | None) -> list[_T]:
+    from dask.distributed import as_completed
+
+    futures = client.compute(list(tasks))
+    if done:
+        for _, result in as_completed(futures, with_results=True):  # type: ignore[no-untyped-call]
+            done(result)
+    return list(client.gather(futures))
 
 
 def _batch(func: Callable[[xr.Dataset], _T], part: xr.Dataset, name: str) -> _T:
@@ -235,6 +319,18 @@ def _set_blas(change: Callable[[], _T]) -> _T:
         return change()
     finally:
         OpenBLASController.clear_controlling_thread(force=True)
+
+
+class _Results(Callback):
+    """Hand over the results of these tasks as they come."""
+
+    def __init__(self, keys: set[str], done: Callable[[Any], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._keys, self._done = keys, done
+
+    def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker_id: Any) -> None:
+        if key in self._keys:
+            self._done(result)
 
 
 class _Bar(Callback):

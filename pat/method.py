@@ -13,24 +13,21 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from pat.core import baseline
 from pat.core.preprocess import Treatment
 from pat.errors import InputError, MethodError
 from pat.files import canonical_json
+from pat.sections import Problem, Section
+from pat.steps import STEP_NAMES, Count, Step
 from pat.yaml12 import dotted, read_yaml
 
 Positive = Annotated[float, Field(gt=0.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
-Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Text = Annotated[str, Field(min_length=1)]
 Interval = tuple[float, float]
-# (key within the section, what was expected, what came)
-_Problem = tuple[str, str, Any]
 
 # Names that the data contract already uses for something else.
 _RESERVED = ("absorbance", "batch", "batch_id", "instrument", "revolution", "spectrum", "time", "wavelength")
@@ -45,33 +42,7 @@ _ENDPOINT_CRITERIA = (
 )
 
 
-class _Section(BaseModel):
-    """A frozen part of the document: unknown keys are errors, and text is never taken for a number."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-    def _problems(self) -> list[_Problem]:
-        """Say which conditions that join several keys are not met."""
-        return []
-
-    @model_validator(mode="after")
-    def _check_together(self) -> Self:
-        problems = [_line_error(*problem) for problem in self._problems()]
-        if problems:
-            # Raised inside a validator, its lines join those of the other sections under their own paths.
-            raise ValidationError.from_exception_data(type(self).__name__, problems)
-        return self
-
-
-def _line_error(key: str, expected: str, got: Any) -> InitErrorDetails:
-    # The text travels as context, because pydantic would read braces in a message as a template.
-    error = PydanticCustomError("method", "{expected}", {"expected": expected})
-    return InitErrorDetails(type=error, loc=tuple(key.split(".")), input=got)
-
-
-class Analyte(_Section):
+class Analyte(Section):
     """What is measured."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
@@ -85,8 +56,8 @@ class Analyte(_Section):
     high: Positive
     """Highest content that the method is validated for."""
 
-    def _problems(self) -> list[_Problem]:
-        problems: list[_Problem] = []
+    def _problems(self) -> list[Problem]:
+        problems: list[Problem] = []
         if self.name in _RESERVED:
             problems.append(("name", f"a name other than {', '.join(_RESERVED)}", self.name))
         if not self.low < self.target < self.high:
@@ -95,7 +66,7 @@ class Analyte(_Section):
         return problems
 
 
-class SpectraRules(_Section):
+class SpectraRules(Section):
     """Which readings of a spectrum count."""
 
     ranges: tuple[Interval, ...] = ()
@@ -103,8 +74,8 @@ class SpectraRules(_Section):
     saturation: Positive | None = None
     """Absorbance (AU) at and above which a reading is saturated; none means that no reading is."""
 
-    def _problems(self) -> list[_Problem]:
-        problems: list[_Problem] = []
+    def _problems(self) -> list[Problem]:
+        problems: list[Problem] = []
         last = 0.0
         for i, (low, high) in enumerate(self.ranges):
             if not low < high:
@@ -115,82 +86,29 @@ class SpectraRules(_Section):
         return problems
 
 
-class Snv(_Section):
-    """Standard normal variate, with the sample standard deviation (n - 1)."""
-
-    step: Literal["snv"]
-    """Name of the step."""
-
-
-class SavitzkyGolay(_Section):
-    """Savitzky-Golay smoothing or derivative, per nm."""
-
-    step: Literal["savitzky_golay"]
-    """Name of the step."""
-    window: Annotated[int, Field(ge=3)]
-    """Odd number of points that the polynomial is fitted to."""
-    polyorder: Count
-    """Degree of the polynomial, less than the window."""
-    deriv: Count
-    """Order of the derivative, at most the degree; 0 smooths."""
-
-    def _problems(self) -> list[_Problem]:
-        problems: list[_Problem] = []
-        if self.window % 2 == 0:
-            problems.append(("window", "an odd number of points", self.window))
-        if self.polyorder >= self.window:
-            problems.append(("polyorder", f"less than the window ({self.window})", self.polyorder))
-        if self.deriv > self.polyorder:
-            problems.append(("deriv", f"at most the polyorder ({self.polyorder})", self.deriv))
-        return problems
-
-
-class Baseline(_Section):
-    """Baseline correction by pybaselines; the scorer then needs pybaselines too."""
-
-    step: Literal["baseline"]
-    """Name of the step."""
-    method: Text
-    """Name of the method in pybaselines, such as `asls`."""
-    parameters: dict[str, bool | int | float | str] = {}
-    """Keyword arguments of that method, such as `lam`; what is left out takes the default of pybaselines."""
-
-    def _problems(self) -> list[_Problem]:
-        if self.method not in baseline.METHODS:
-            return [("method", f"one of {', '.join(baseline.METHODS)}", self.method)]
-        try:
-            # Compiling it once finds a wrong parameter here, and not in the middle of a calibration.
-            baseline.Baseline(np.linspace(1000.0, 1600.0, 101), self.method, self.parameters)
-        except InputError as error:
-            return [("parameters", f"what pybaselines takes ({error})", self.parameters)]
-        return []
-
-
-Step = Annotated[Snv | SavitzkyGolay | Baseline, Field(discriminator="step")]
-_STEP_NAMES = ("snv", "savitzky_golay", "baseline")
-
-
-class CalibrationRules(_Section):
-    """How the model is calibrated; cross-validation never splits a batch."""
+class CalibrationRules(Section):
+    """How the model is calibrated; cross-validation always leaves whole batches out, alone or several together."""
 
     max_components: Annotated[int, Field(ge=1)]
     """Most PLS components (latent variables) that cross-validation tries."""
-    component_rule: Literal["first_minimum", "one_standard_error"]
+    folds: Text = "batch"
+    """What cross-validation leaves out together: `batch`, `day` (UTC), a batch fact such as `lot`, or a coordinate of
+    the spectra such as `instrument`."""
+    component_rule: Literal["first_minimum", "one_standard_error", "van_der_voet"]
     """How the number of components follows from RMSECV: `first_minimum` takes the first local minimum,
-    `one_standard_error` the fewest within one batch-wise standard error of the smallest."""
-    folds: Literal["batch", "lot", "day"] = "batch"
-    """What cross-validation leaves out at a time: each batch, or all batches of a lot or a day (facts of the batch
-    table). Batches that share a lot share its errors, and by batch RMSECV then comes out too small."""
+    `one_standard_error` the fewest within one standard error (over folds) of the smallest, `van_der_voet` the fewest
+    that are not significantly worse than the smallest (randomisation test over folds, level 0.05)."""
     scope_confidence: Annotated[float, Field(ge=0.5, lt=1.0)]
     """Share of in-scope spectra that the limits of T2 and of Q each let pass, such as 0.999."""
 
     @property
     def left_out(self) -> str:
         """What cross-validation leaves out at a time, in words."""
-        return {"batch": "whole batches", "lot": "whole lots", "day": "whole days"}[self.folds] + " left out"
+        known = {"batch": "whole batches", "lot": "whole lots", "day": "whole days"}
+        return known.get(self.folds, f"each {self.folds}") + " left out"
 
 
-class HomogeneityRules(_Section):
+class HomogeneityRules(Section):
     """When a blend is uniform."""
 
     block_size: Annotated[int, Field(ge=3)]
@@ -219,8 +137,8 @@ class HomogeneityRules(_Section):
         """Chance that a blend which pockets bring exactly to the largest RSD is ever called uniform."""
         return self.risk_per_batch if self.pocket_risk_per_batch is None else self.pocket_risk_per_batch
 
-    def _problems(self) -> list[_Problem]:
-        problems: list[_Problem] = []
+    def _problems(self) -> list[Problem]:
+        problems: list[Problem] = []
         if not self.min_revolutions < self.max_revolutions:
             expected = f"more than min_revolutions ({self.min_revolutions})"
             problems.append(("max_revolutions", expected, self.max_revolutions))
@@ -230,7 +148,7 @@ class HomogeneityRules(_Section):
         return problems
 
 
-class AcceptanceCriteria(_Section):
+class AcceptanceCriteria(Section):
     """What validation must show; a key that is left out is no criterion."""
 
     max_rmsep: Positive
@@ -265,13 +183,13 @@ class AcceptanceCriteria(_Section):
     """Revolutions before the true end-point that still count as on time, for which a blend that is not uniform may
     be called so, and for which a film on the window may stay unseen."""
 
-    def _problems(self) -> list[_Problem]:
+    def _problems(self) -> list[Problem]:
         if self.slope is not None and not self.slope[0] < 1.0 < self.slope[1]:
             return [("slope", "a low end below 1 and a high end above 1", self.slope)]
         return []
 
 
-class Method(_Section):
+class Method(Section):
     """A controlled NIR method for one product and one analyte."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -293,14 +211,14 @@ class Method(_Section):
     acceptance: AcceptanceCriteria
     """What validation must show."""
 
-    def _problems(self) -> list[_Problem]:
+    def _problems(self) -> list[Problem]:
         if self.homogeneity is not None:
             return self._mean_problems(self.homogeneity)
         asked = [key for key in _ENDPOINT_CRITERIA if getattr(self.acceptance, key) is not None]
         expected = "no end-point criterion in a method without a homogeneity section"
         return [(f"acceptance.{key}", expected, getattr(self.acceptance, key)) for key in asked]
 
-    def _mean_problems(self, rules: HomogeneityRules) -> list[_Problem]:
+    def _mean_problems(self, rules: HomogeneityRules) -> list[Problem]:
         a = self.analyte
         room = 100.0 * min(a.target - a.low, a.high - a.target) / a.target
         if rules.max_mean_deviation <= room:
@@ -363,8 +281,12 @@ class Method(_Section):
 
 def _describe(line: ErrorDetails) -> str:
     """One line of a validation error in the words of this project."""
-    # The name of a step stands in the path only to tell which type of the union was meant.
-    path = tuple(part for i, part in enumerate(line["loc"]) if not (i == 2 and part in _STEP_NAMES))
+    # The name of a step, or of a type, stands in the path only to tell which one of a union was meant.
+    path = tuple(
+        part
+        for i, part in enumerate(line["loc"])
+        if not (i == 2 and part in STEP_NAMES) and not (i == 4 and re.search(r"\[|^Grid$|^Directions$", str(part)))
+    )
     where, kind = dotted(path), line["type"]
     if kind == "missing":
         return f"{where}: expected a value, got nothing"
@@ -373,7 +295,7 @@ def _describe(line: ErrorDetails) -> str:
     if kind == "union_tag_not_found":
         return f"{where}: expected a key `step`, got {_short(line['input'])}"
     if kind == "union_tag_invalid":
-        return f"{where}.step: expected one of {', '.join(_STEP_NAMES)}, got {_short(line['ctx']['tag'])}"
+        return f"{where}.step: expected one of {', '.join(STEP_NAMES)}, got {_short(line['ctx']['tag'])}"
     if kind == "string_pattern_mismatch":
         return f"{where}: expected text that matches {line['ctx']['pattern']}, got {_short(line['input'])}"
     expected = re.sub(r"^\w+ should (be |have )?|( after validation)?, not \d+$", "", line["msg"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
 from pat import compute
-from pat.core.preprocess import Treatment
+from pat.core.preprocess import Summary, Treatment, fit_treatment_by
 from pat.core.types import Array
 from pat.errors import InputError
 from pat.files import canonical_json
@@ -16,6 +18,8 @@ from pat.spectra import content_sha256, derive
 RAW = ("raw_mean", "raw_sd", "raw_peak")
 """What treated spectra keep of the raw ones (AU): mean and SD over the used wavelengths, and the largest absorbance, of
 either sign, over all."""
+# Summaries of so many batches are held in memory at a time.
+_AT_ONCE = 16
 
 
 def treat(method: Method, ds: xr.Dataset) -> xr.Dataset:
@@ -37,7 +41,8 @@ def treat(method: Method, ds: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     InputError
-        If the steps do not fit the axis, or a variable of the spectra has a name of `RAW`.
+        If the steps do not fit the axis or have still to `learn` from calibration spectra, or a variable of the spectra
+        has a name of `RAW`.
     """
     if taken := [name for name in RAW if name in ds]:
         raise InputError(f"raw spectra must have no variable `{taken[0]}`, which treated spectra have")
@@ -49,6 +54,50 @@ def treat(method: Method, ds: xr.Dataset) -> xr.Dataset:
         native_wavelength=treatment.wavelength_in.tolist(),
         raw_sha256=data_sha256(ds),
     )
+
+
+def learn(method: Method, ds: xr.Dataset, batches: Sequence[str], *, progress: str | None = None) -> Method:
+    """Put what a method's steps learn from calibration spectra into the method, as numbers.
+
+    Parameters
+    ----------
+    method : Method
+        Steps such as MSC may say ``calibration`` in place of their reference spectrum.
+    ds : Dataset
+        Raw spectra; read batch by batch, once for each step that learns.
+    batches : sequence of str
+        Batches to learn from: those of the calibration, or all but the ones that a cross-validation leaves out.
+    progress : str, optional
+        Label of a progress bar.
+
+    Returns
+    -------
+    Method
+        From here on the numbers are fixed references, a part of the controlled document like every other constant: a
+        cross-validation of this method does not learn them anew.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to learn from, or the steps do not fit the axis.
+    """
+    names, document = sorted(set(batches)), method.document()
+
+    def summarise(treat: Treatment, with_references: bool) -> Summary:
+        def one(batch: xr.Dataset) -> Summary:
+            references = batch[method.analyte.name].values if with_references else None
+            return Summary.of(treat(batch["absorbance"].values), references)
+
+        total: list[Summary] = []
+        for start in range(0, len(names), _AT_ONCE):
+            parts = compute.map_batches(one, ds, names[start : start + _AT_ONCE], progress=progress)
+            total = [Summary.combine([*total, *parts])]
+        return Summary.combine(total)
+
+    document["preprocessing"] = fit_treatment_by(
+        ds["wavelength"].values, document["spectra"]["ranges"], document["preprocessing"], summarise
+    )
+    return Method.from_document(document)
 
 
 def _kept_of_raw(treatment: Treatment, absorbance: xr.DataArray) -> dict[str, xr.Variable]:

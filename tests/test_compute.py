@@ -247,3 +247,26 @@ def test_a_bar_is_shown_to_a_person(store, monkeypatch, capsys, label):
 def test_nothing_is_shown_to_a_machine(store, capsys):
     compute.map_batches(solved, open_store(store), BATCHES, progress="Calibrating")
     assert capsys.readouterr() == ("", "")
+
+
+def _square(x: int) -> int:
+    return x * x
+
+
+@pytest.mark.parametrize("name", ["threads", "processes", "synchronous"])
+def test_items_come_back_in_order_and_each_is_handed_over(name: str) -> None:
+    seen: list[int] = []
+    with compute.scheduler(name):
+        assert compute.map_items(_square, [3, 1, 2], done=seen.append) == [9, 1, 4]
+    assert sorted(seen) == [1, 4, 9]
+
+
+def test_what_is_done_survives_the_failure_of_another() -> None:
+    seen: list[float] = []
+
+    def inverse(x: float) -> float:
+        return 1.0 / x
+
+    with compute.scheduler("synchronous"), pytest.raises(ZeroDivisionError):
+        compute.map_items(inverse, [2.0, 0.0], done=seen.append)
+    assert seen == [0.5]

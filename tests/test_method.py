@@ -94,7 +94,7 @@ def test_every_problem_is_listed_with_its_path(document: dict[str, Any]) -> None
     document["spectra"]["ranges"] = [[960, "far"]]
     document["preprocessing"] = [
         {"step": "savitzky_golay", "window": 8, "polyorder": 9, "deriv": 10},
-        {"step": "msc"},
+        {"step": "mcs"},
     ]
     del document["calibration"]["max_components"]
     document["homogeneity"]["risk_per_batch"] = 0.5
@@ -106,7 +106,8 @@ def test_every_problem_is_listed_with_its_path(document: dict[str, Any]) -> None
         "preprocessing.0.window: expected an odd number of points, got 8",
         "preprocessing.0.polyorder: expected less than the window (8), got 9",
         "preprocessing.0.deriv: expected at most the polyorder (9), got 10",
-        'preprocessing.1.step: expected one of snv, savitzky_golay, baseline, got "msc"',
+        "preprocessing.1.step: expected one of absorbance, snv, rnv, msc, emsc, savitzky_golay, gap_segment, detrend, "
+        'normalise, select, interpolate, centre, scale, epo, osc, baseline, got "mcs"',
         "calibration.max_components: expected a value, got nothing",
         "homogeneity.risk_per_batch: expected less than 0.5, got 0.5",
     ]
@@ -133,7 +134,7 @@ def test_every_problem_is_listed_with_its_path(document: dict[str, Any]) -> None
             "1: expected a range that begins above 1300 nm",
         ),
         ("spectra.saturation", 0, "saturation: expected greater than 0, got 0"),
-        ("calibration.component_rule", "best", "expected 'first_minimum' or 'one_standard_error', got"),
+        ("calibration.component_rule", "best", "expected 'first_minimum', 'one_standard_error' or 'van_der_voet', got"),
         ("calibration.scope_confidence", 1.0, "scope_confidence: expected less than 1, got 1.0"),
         ("homogeneity.block_size", 2, "block_size: expected greater than or equal to 3, got 2"),
         ("homogeneity.block_size", 301, "block_size: expected at most max_revolutions (300), got 301"),

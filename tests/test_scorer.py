@@ -736,7 +736,7 @@ def test_content_without_one_of_its_arrays_is_refused(content, missing):
 
 
 DOCUMENTS: list[dict[str, Any]] = [
-    {"steps": [{"step": "detrend"}]},
+    {"steps": [{"step": "no such step"}]},
     {"steps": "snv"},
     {"steps": [STEPS[0], STEPS[1] | {"window": 8}]},
     {"ranges": [[10.0, 20.0]]},

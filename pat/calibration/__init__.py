@@ -4,15 +4,22 @@ Spectra of one batch share its lot and its day. A cross-validation that split a 
 is then tested on, so whole batches are left out, and every limit comes from spectra that the model did not see.
 """
 
-from pat.calibration.cross_validation import choose_components, root_mean_square
+from pat.calibration.choice import choose_components, root_mean_square, van_der_voet
 from pat.calibration.fitting import calibrate, require_reference
 from pat.calibration.model import Calibration, CrossValidation
+from pat.calibration.nested import NestedCrossValidation, nested_cross_validation
+from pat.calibration.permutation import PermutationTest, permutation_test
 
 __all__ = [
     "Calibration",
     "CrossValidation",
+    "NestedCrossValidation",
+    "PermutationTest",
     "calibrate",
     "choose_components",
+    "nested_cross_validation",
+    "permutation_test",
     "require_reference",
     "root_mean_square",
+    "van_der_voet",
 ]

@@ -1,4 +1,4 @@
-"""Leave-one-fold-out cross-validation for every number of components at once, and the choice among them."""
+"""Cross-validation of a method: every fold left out in turn, for every number of components at once."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import numpy as np
 import xarray as xr
 
 from pat import compute
+from pat.calibration.choice import components_by_rule, root_mean_square
+from pat.calibration.folds import Folds
 from pat.calibration.model import CrossValidation
-from pat.core import diagnostics, pls
-from pat.core.pls import Moments, PLSModel
+from pat.core.crossval import Group, HeldOut, blocks_in_step, consecutive, held_out
+from pat.core.pls import Moments
 from pat.core.types import Array, IntArray
 from pat.errors import InputError, SpectraError
 from pat.method import Method
-from pat.spectra import batch_facts, batch_names, select_batches, split_batches
-
-LEAST_FOLDS = 3
-"""Fewest folds that an error of cross-validation can be had from."""
+from pat.spectra import batch_codes
 
 
 def readings(batch: xr.Dataset, analyte: str) -> tuple[Array, Array]:
@@ -34,8 +33,8 @@ def readings(batch: xr.Dataset, analyte: str) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True)
-class Tested:
-    """One batch under a model that did not see it: reference (n,); the rest (n, A_max), a column for each number."""
+class Fold:
+    """One fold under the model of all others: reference (n,); the rest (n, A_max), a column for each number."""
 
     reference: Array
     predicted: Array
@@ -43,87 +42,58 @@ class Tested:
     q: Array
 
 
-def folds_of(method: Method, treated: xr.Dataset, names: list[str]) -> dict[str, str]:
-    """Fold of each batch: the batch itself, its lot or its day, as the method says.
+def groups_of(folds: Folds, analyte: str, indices: range) -> list[tuple[str, xr.Dataset]]:
+    """Name and spectra of some folds, lazy where they are; `group` takes each."""
+    parts = folds.spectra[["absorbance", analyte]]
+    return [(folds.called(i), parts.isel(spectrum=consecutive(folds.rows[i]))) for i in indices]
 
-    Raises
-    ------
-    InputError
-        If a batch's lot or day is not known, or the batches have fewer than 3 of them.
+
+def group(named: tuple[str, xr.Dataset], analyte: str) -> Group:
+    """Take the spectra of a fold into memory."""
+    name, part = named
+    return Group(name, *readings(part, analyte))
+
+
+def leave_each_out(method: Method, folds: Folds, total: Moments, progress: str | None = None) -> list[Fold]:
+    """Test every fold on the model of all others, whose moments are the total less its own.
+
+    Some folds advance together; such blocks of folds run in parallel, and hold the spectra of their own folds alone.
     """
-    fact = method.calibration.folds
-    if fact == "batch":
-        return {name: name for name in names}
-    known = batch_facts(treated, fact)
-    if unknown := [name for name in names if not known.get(name)]:
+    most, analyte = method.calibration.max_components, method.analyte.name
+
+    def block(named: list[tuple[str, xr.Dataset]]) -> list[Fold]:
+        groups = [group(one, analyte) for one in named]
+        found = held_out(total, groups, most)
+        return [_complete(one, left_out, most) for one, left_out in zip(groups, found, strict=True)]
+
+    in_step = blocks_in_step([rows.size for rows in folds.rows], total.sum_x.size)
+    blocks = [groups_of(folds, analyte, indices) for indices in in_step]
+    return [fold for found in compute.map_items(block, blocks, progress=progress) for fold in found]
+
+
+def _complete(group: Group, found: HeldOut, most: int) -> Fold:
+    if found.n_components < most:
         raise InputError(
-            f"calibration.folds is `{fact}`: expected the {fact} of every batch, got none of {unknown[0]!r}"
+            f"calibration.max_components must be at most {found.n_components}: without {group.name} the spectra hold "
+            "no more that varies with the reference values"
         )
-    folds = {name: known[name] for name in names}
-    if (n := len(set(folds.values()))) < LEAST_FOLDS:
-        raise InputError(f"calibration.folds is `{fact}`: expected at least {LEAST_FOLDS} of them, got {n}")
-    return folds
+    return Fold(group.y, found.predicted, found.t2, found.q)
 
 
-def leave_each_out(
-    method: Method, treated: xr.Dataset, folds: dict[str, str], total: Moments, progress: str | None
-) -> dict[str, Tested]:
-    """Test the batches of every fold on the model of all others, whose moments are the total less the fold's."""
-    most = method.calibration.max_components
-
-    def one(fold: xr.Dataset) -> dict[str, Tested]:
-        label = str(fold["batch"].values[0])
-        batches = _known_readings(method, fold.assign_coords(batch=fold["member"]))
-        own = pls.combine([pls.moments(x, y, total.shift_x, total.shift_y) for x, y in batches.values()])
-        model = pls.fit(pls.without(total, own), most)
-        if model.n_components < most:
-            raise InputError(
-                f"calibration.max_components must be at most {model.n_components}: without "
-                f"{method.calibration.folds} {label!r} the spectra hold no more that varies with the reference values"
-            )
-        return {name: Tested(y, pls.predict_all(model, x), *_distances(model, x)) for name, (x, y) in batches.items()}
-
-    tested = compute.map_batches(one, _by_fold(treated, folds), sorted(set(folds.values())), progress=progress)
-    return {name: batch for fold in tested for name, batch in fold.items()}
-
-
-def _by_fold(treated: xr.Dataset, folds: dict[str, str]) -> xr.Dataset:
-    """Select the batches of all folds, a fold's name in `batch` and that of the batch in `member`."""
-    chosen = select_batches(treated, folds)
-    labels = [folds[name] for name in np.asarray(chosen["batch"].values).tolist()]
-    named = chosen.assign_coords(member=chosen["batch"])
-    return named.assign_coords(batch=("spectrum", np.array(labels, dtype=np.dtypes.StringDType())))
-
-
-def _known_readings(method: Method, ds: xr.Dataset) -> dict[str, tuple[Array, Array]]:
-    """Return what `readings` gives of each batch, in sorted order, without what has no reference value."""
-    known: dict[str, tuple[Array, Array]] = {}
-    for name, batch in zip(batch_names(ds), split_batches(ds, batch_names(ds)), strict=True):
-        x, y = readings(batch, method.analyte.name)
-        known[name] = x[~np.isnan(y)], y[~np.isnan(y)]
-    return known
-
-
-def _distances(model: PLSModel, x: Array) -> tuple[Array, Array]:
-    """T2 and Q (n, A) of treated spectra (n, p), a column for each number of components."""
-    each = [diagnostics.evaluate(model.truncated(a), x)[1:] for a in range(1, model.n_components + 1)]
-    t2, q = zip(*each, strict=True)
-    return np.column_stack(t2), np.column_stack(q)
-
-
-def cross_validation(rule: str, folds: dict[str, str], tested: dict[str, Tested]) -> tuple[int, CrossValidation]:
-    """Choose the number of components, and put the batches together."""
-    names = sorted(tested)
-    sizes = [tested[name].reference.size for name in names]
+def cross_validation(rule: str, folds: Folds, found: list[Fold]) -> tuple[int, CrossValidation]:
+    """Choose the number of components, and put the folds together, batches in sorted order."""
+    rows = np.concatenate(folds.rows)
+    order = np.lexsort((rows, batch_codes(folds.spectra)[rows]))
+    codes = fold_codes(folds)[order]
     reference, predicted, t2, q = (
-        np.concatenate([getattr(tested[name], part) for name in names])
-        for part in ("reference", "predicted", "t2", "q")
+        np.concatenate([getattr(fold, name) for fold in found])[order] for name in ("reference", "predicted", "t2", "q")
     )
-    codes = np.unique([folds[name] for name in names], return_inverse=True)[1]
-    rmsecv, standard_error = root_mean_square(predicted - reference[:, None], np.repeat(codes, sizes))
-    a = choose_components(rmsecv, standard_error, rule)
+    errors = predicted - reference[:, None]
+    rmsecv, standard_error = root_mean_square(errors, codes)
+    a = components_by_rule(rule, errors, codes)
     return a, CrossValidation(
-        batch=np.repeat(np.array(names, dtype=np.str_), sizes),
+        batch=np.array(folds.spectra["batch"].values[rows[order]].tolist(), dtype=np.str_),
+        fold=np.array(folds.names, dtype=np.str_)[codes],
         reference=reference,
         predicted=predicted,
         rmsecv=rmsecv,
@@ -133,58 +103,6 @@ def cross_validation(rule: str, folds: dict[str, str], tested: dict[str, Tested]
     )
 
 
-def root_mean_square(errors: Array, codes: IntArray) -> tuple[Array, Array]:
-    """Root mean square of errors over spectra, and its standard error with what was left out at a time as the unit.
-
-    Parameters
-    ----------
-    errors : ndarray of shape (n, A)
-        Errors, a column for each number of components.
-    codes : ndarray of int, shape (n,)
-        Fold of each spectrum, 0 to B - 1.
-
-    Returns
-    -------
-    rms, standard_error : ndarray of shape (A,)
-
-    Notes
-    -----
-    The mean square m is a ratio of fold totals. With r_b = (sum of squares of fold b) - n_b m, its variance is
-    B / (B - 1) * sum(r_b^2) / n^2 (Cochran, *Sampling Techniques* (1977), 6.4), and that of its root a quarter
-    of this over m.
-    """
-    n, n_folds = errors.shape[0], int(codes.max()) + 1
-    sums = np.zeros((n_folds, errors.shape[1]))
-    np.add.at(sums, codes, errors**2)
-    mean_square = sums.sum(axis=0) / n
-    residual = sums - np.bincount(codes)[:, None] * mean_square
-    variance = n_folds / (n_folds - 1) * (residual**2).sum(axis=0) / n**2
-    rms = np.sqrt(mean_square)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return rms, np.where(rms > 0.0, np.sqrt(variance) / (2.0 * rms), 0.0)
-
-
-def choose_components(rmsecv: Array, standard_error: Array, rule: str) -> int:
-    """Choose the number of components from RMSECV with 1, 2, ... components.
-
-    Parameters
-    ----------
-    rmsecv, standard_error : ndarray of shape (A_max,)
-    rule : str
-        ``first_minimum``: the first local minimum. ``one_standard_error``: the fewest components whose RMSECV lies
-        within one standard error of the smallest (Hastie, Tibshirani and Friedman, *The Elements of Statistical
-        Learning* (2009), 7.10).
-
-    Examples
-    --------
-    >>> curve = np.array([0.90, 0.42, 0.40, 0.41, 0.39])
-    >>> choose_components(curve, np.full(5, 0.04), "first_minimum")
-    3
-    >>> choose_components(curve, np.full(5, 0.04), "one_standard_error")
-    2
-    """
-    if rule == "first_minimum":
-        rises = np.flatnonzero(np.diff(rmsecv) >= 0.0)
-        return int(rises[0]) + 1 if rises.size else rmsecv.size
-    best = int(np.argmin(rmsecv))
-    return int(np.argmax(rmsecv <= rmsecv[best] + standard_error[best])) + 1
+def fold_codes(folds: Folds) -> IntArray:
+    """Fold of every spectrum, folds one after the other."""
+    return np.repeat(np.arange(len(folds.names)), [rows.size for rows in folds.rows])

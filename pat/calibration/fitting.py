@@ -10,24 +10,31 @@ import numpy as np
 import xarray as xr
 
 from pat import compute
-from pat.calibration.cross_validation import LEAST_FOLDS, cross_validation, folds_of, leave_each_out, readings
+from pat.calibration.cross_validation import cross_validation, leave_each_out, readings
+from pat.calibration.folds import folds_of
 from pat.calibration.model import Calibration, CrossValidation
 from pat.core import pls
+from pat.core.crossval import consecutive
 from pat.core.pls import Moments, PLSModel
-from pat.core.types import Array
 from pat.errors import InputError
 from pat.limits import hotelling_t2_limit, scaled_chi2_limit
-from pat.method import CalibrationRules, Method
-from pat.spectra import batch_facts, batch_names, batches_with_role, select_batches
+from pat.method import Method
+from pat.spectra import batch_codes, batch_facts, batch_names, batches_with_role, select_batches
 from pat.treatment import treated_by
 from pat.validation.figures import figures_of_merit
 
+_LEAST_BATCHES = 3
 # Moments of so many batches are held in memory at a time: each has p^2 numbers.
 _AT_ONCE = 16
 
 
 def calibrate(
-    method: Method, ds: xr.Dataset, batches: Sequence[str] | None = None, *, progress: str | None = None
+    method: Method,
+    ds: xr.Dataset,
+    batches: Sequence[str] | None = None,
+    *,
+    split_batches: bool = False,
+    progress: str | None = None,
 ) -> Calibration:
     """Calibrate a method.
 
@@ -39,6 +46,8 @@ def calibrate(
     batches : sequence of str, optional
         Batches to calibrate on; by default those with the role ``calibration``, or where batches have no roles, all
         with reference values.
+    split_batches : bool, optional
+        Allow folds that split a batch, such as random ones: the model is then tested on batches that it has seen.
     progress : str, optional
         Label of a progress bar over the cross-validation.
 
@@ -50,22 +59,23 @@ def calibrate(
     ------
     InputError
         If the data do not fit the method, hold saturated calibration spectra, or are too few for it: under 3 batches
-        (or lots or days, where the method leaves these out), or fewer spectra or wavelengths than the method's
-        `max_components` needs once one is left out.
+        or folds, or fewer spectra or wavelengths than the method's `max_components` needs once a fold is left out; or
+        if a fold would split a batch.
 
     Notes
     -----
-    The number of components follows from RMSECV by the method's rule; see `choose_components`. The limits of T2 and Q
+    The number of components follows from RMSECV by the method's rule; see `components_by_rule`. The limits of T2 and Q
     are scaled chi-square limits of cross-validated values: a model's own calibration spectra lie closer to it than
     any new spectrum will.
     """
     treated, rules = treated_by(method, ds), method.calibration
-    names = _calibration_batches(method, treated, batches)
+    names = calibration_batches(method, treated, batches)
     _refuse_saturated(method, treated, names)
-    folds = folds_of(method, treated, names)
-    total = _total_moments(method, treated, folds)
-    tested = leave_each_out(method, treated, folds, total, progress)
-    a, validated = cross_validation(rules.component_rule, folds, tested)
+    folds = folds_of(method, treated, names, split_batches=split_batches)
+    total = total_moments(method, treated, names)
+    require_enough(rules.max_components, total.n - folds.largest, total.sum_x.size)
+    found = leave_each_out(method, folds, total, progress)
+    a, validated = cross_validation(rules.component_rule, folds, found)
     model = pls.fit(total, rules.max_components).truncated(a)
     return Calibration(
         method=method,
@@ -74,7 +84,7 @@ def calibrate(
         t2_limit=scaled_chi2_limit(validated.t2, rules.scope_confidence),
         q_limit=scaled_chi2_limit(validated.q, rules.scope_confidence),
         cross_validation=validated,
-        figures=_figures(model, total, validated, rules.scope_confidence) | {"n_folds": len(set(folds.values()))},
+        figures=_figures(model, total, validated, rules.scope_confidence) | {"n_folds": len(folds.names)},
         batches=names,
         lots={name: lot for name, lot in batch_facts(treated, "lot").items() if lot and name in names},
         data_sha256=str(treated.attrs["raw_sha256"]),
@@ -97,7 +107,7 @@ def require_reference(method: Method, ds: xr.Dataset) -> None:
         raise InputError(f"`{analyte.name}` must be in {analyte.units!r}, as the method says, got {units!r}")
 
 
-def _calibration_batches(method: Method, treated: xr.Dataset, asked: Sequence[str] | None) -> list[str]:
+def calibration_batches(method: Method, treated: xr.Dataset, asked: Sequence[str] | None) -> list[str]:
     """Sorted names of the batches to calibrate on, each with a reference value."""
     analyte = method.analyte
     require_reference(method, treated)
@@ -109,8 +119,8 @@ def _calibration_batches(method: Method, treated: xr.Dataset, asked: Sequence[st
     if blank := [name for name in names if name not in with_reference]:
         reason = "has no reference value" if blank[0] in batch_names(treated) else "is not among the spectra"
         raise InputError(f"calibration batch {blank[0]!r} {reason} (`{analyte.name}`)")
-    if len(names) < LEAST_FOLDS:
-        raise InputError(f"calibration needs at least {LEAST_FOLDS} batches, got {len(names)}")
+    if len(names) < _LEAST_BATCHES:
+        raise InputError(f"calibration needs at least {_LEAST_BATCHES} batches, got {len(names)}")
     return names
 
 
@@ -133,36 +143,52 @@ def _refuse_saturated(method: Method, treated: xr.Dataset, names: list[str]) -> 
         )
 
 
-def _total_moments(method: Method, treated: xr.Dataset, folds: dict[str, str]) -> Moments:
-    """Moments of all batches, summed in sorted order, so that the bits repeat."""
-    analyte, names = method.analyte, sorted(folds)
+def total_moments(method: Method, treated: xr.Dataset, names: list[str], *, progress: str | None = None) -> Moments:
+    """Moments of all batches, summed in sorted order, so that the bits repeat; in one pass, a few batches at a time.
 
-    def centre(batch: xr.Dataset) -> Array:
-        x, y = readings(batch, analyte.name)
-        return np.asarray(x[~np.isnan(y)].mean(axis=0))
+    Parameters
+    ----------
+    method : Method
+    treated : Dataset
+        Treated spectra, lazy or not, in single or double precision.
+    names : list of str
+        Batches.
+    progress : str, optional
+        Label of a progress bar.
 
-    shift = compute.map_batches(centre, treated, names[:1])[0]
+    Returns
+    -------
+    Moments
+    """
+    analyte = method.analyte
+    batches = _split(treated[["absorbance", analyte.name]], names)
+    x, y = readings(compute.load(batches[0]), analyte.name)
+    shift = np.asarray(x[~np.isnan(y)].mean(axis=0, dtype=np.float64))
 
     def one(batch: xr.Dataset) -> Moments:
         return pls.moments(*readings(batch, analyte.name), shift, analyte.target)
 
     total: list[Moments] = []
-    sizes: Counter[str] = Counter()
     for start in range(0, len(names), _AT_ONCE):
-        parts = compute.map_batches(one, treated, names[start : start + _AT_ONCE])
-        for name, part in zip(names[start:], parts, strict=False):
-            sizes[folds[name]] += part.n
+        parts = compute.map_items(one, batches[start : start + _AT_ONCE], progress=progress)
         total = [pls.combine([*total, *parts])]
-    _require_enough(method.calibration, total[0].n - max(sizes.values()), shift.size)
     return total[0]
 
 
-def _require_enough(rules: CalibrationRules, n_least: int, n_wavelengths: int) -> None:
+def _split(spectra: xr.Dataset, names: list[str]) -> list[xr.Dataset]:
+    """Return the spectra of each batch, in their order."""
+    codes, position = batch_codes(spectra), {name: i for i, name in enumerate(batch_names(spectra))}
+    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    return [spectra.isel(spectrum=consecutive(rows[position[name]])) for name in names]
+
+
+def require_enough(max_components: int, n_least: int, n_wavelengths: int) -> None:
+    """Refuse more components than the spectra without the largest fold, or the wavelengths, allow."""
     most = min(n_least - 1, n_wavelengths)
-    if rules.max_components > most:
+    if max_components > most:
         raise InputError(
             f"calibration.max_components must be at most {most} for these spectra ({n_least} without the largest "
-            f"{rules.folds}, at {n_wavelengths} wavelengths), got {rules.max_components}"
+            f"fold, at {n_wavelengths} wavelengths), got {max_components}"
         )
 
 
@@ -191,6 +217,6 @@ def _rmsec(model: PLSModel, total: Moments) -> float:
     Scores are uncorrelated, so each component takes q^2 t't off the sum of squares of y.
     """
     explained = float((model.y_loadings**2 * model.score_variance).sum()) * (total.n - 1)
-    left = total.yy - total.sum_y**2 / total.n - explained
+    left = float(total.yy - total.sum_y**2 / total.n) - explained
     degrees = total.n - model.n_components - 1
     return math.sqrt(max(left, 0.0) / degrees) if degrees > 0 else math.nan

@@ -29,16 +29,19 @@ class CrossValidation:
     Attributes
     ----------
     batch : ndarray of str, shape (n,)
+    fold : ndarray of str, shape (n,)
+        What each spectrum was left out with: its batch, its lot, its day, as the method's `calibration.folds` says.
     reference : ndarray of shape (n,)
     predicted : ndarray of shape (n, A_max)
-        Column a - 1: with a components, by the model that did not see the batch or what was left out with it.
+        Column a - 1: with a components, by the model that did not see the fold.
     rmsecv, rmsecv_se : ndarray of shape (A_max,)
-        Root mean squared error over spectra, and its standard error with what was left out at a time as the unit.
+        Root mean squared error over spectra, and its standard error with folds as the unit.
     t2, q : ndarray of shape (n,)
         Hotelling's T2 and Q residuals under that same model, with the number of components that was chosen.
     """
 
     batch: NDArray[np.str_]
+    fold: NDArray[np.str_]
     reference: Array
     predicted: Array
     rmsecv: Array

@@ -13,13 +13,15 @@ import sys
 from collections.abc import Sequence
 
 from pat import __version__
-from pat.cli import importing, laboratory, line, retraining, simulate
+from pat.cli import diagnostics, importing, laboratory, line, retraining, search, simulate
 from pat.cli.framework import Command, Outcome, to_json
 from pat.errors import MissingExtra, PatError, in_one_line
 
 COMMANDS: tuple[Command, ...] = (
     *importing.COMMANDS,
     *laboratory.COMMANDS,
+    *diagnostics.COMMANDS,
+    *search.COMMANDS,
     *line.COMMANDS,
     *retraining.COMMANDS,
     *simulate.COMMANDS,

@@ -6,18 +6,28 @@ Each function returns a matplotlib `Figure` and opens no window; in a notebook, 
 from pat.core.endpoint import in_words
 from pat.plots.blend import blend_overview, blend_profile, endpoint_message, mbsd_profile
 from pat.plots.model import predicted_against_reference, regression_vector, rmsecv_curve, scope, spectra
+from pat.plots.samples import outliers, scores, spectra_by
+from pat.plots.search import search_landscape
 from pat.plots.style import to_svg
+from pat.plots.wavelengths import contributions, importance, loadings
 
 __all__ = [
     "blend_overview",
     "blend_profile",
+    "contributions",
     "endpoint_message",
+    "importance",
     "in_words",
+    "loadings",
     "mbsd_profile",
+    "outliers",
     "predicted_against_reference",
     "regression_vector",
     "rmsecv_curve",
     "scope",
+    "scores",
+    "search_landscape",
     "spectra",
+    "spectra_by",
     "to_svg",
 ]

@@ -207,12 +207,13 @@ def regression_vector(calibration: Calibration, pure: pd.DataFrame | None = None
     bands = "" if pure is None else ", over the bands of the pure components"
     axes[0].set_title(f"Regression vector for {analyte.name}, {model.n_components} components{bands}")
     if pure is not None:
-        _pure_bands(axes[1], pure, analyte.name)
+        pure_bands(axes[1], pure, analyte.name)
     axes[-1].set(xlabel="Wavelength (nm)", xlim=(axis[0], axis[-1]))
     return figure
 
 
-def _pure_bands(ax: Axes, pure: pd.DataFrame, analyte: str) -> None:
+def pure_bands(ax: Axes, pure: pd.DataFrame, analyte: str) -> None:
+    """Draw the bands of the pure components, the analyte's emphasised."""
     wavelength = pure["wavelength"].to_numpy(dtype=np.float64)
     others = [str(name) for name in pure.columns if name not in ("wavelength", analyte)]
     for name, colour in zip(others, CYCLE[1:] * len(others), strict=False):

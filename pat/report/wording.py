@@ -13,10 +13,20 @@ from pat.validation.endpoints import EndpointCase
 from pat.validation.gate import PLAIN
 from pat.validation.run import Validation
 
-_STEPS = {"snv": "SNV", "savitzky_golay": "Savitzky-Golay"}
+_STEPS = {
+    "snv": "SNV",
+    "rnv": "robust normal variate",
+    "msc": "MSC",
+    "emsc": "EMSC",
+    "epo": "EPO",
+    "osc": "OSC",
+    "savitzky_golay": "Savitzky-Golay",
+}
 _COMPONENT_RULES = {
     "first_minimum": "the number at the first minimum of RMSECV",
     "one_standard_error": "the fewest components whose RMSECV lies within one standard error of the smallest",
+    "van_der_voet": "the fewest components that are not significantly worse than those with the smallest RMSECV "
+    "(van der Voet's randomisation test, level 0.05)",
 }
 
 
@@ -63,8 +73,16 @@ def _wavelengths(calibration: Calibration) -> str:
 
 
 def _step(step: dict[str, Any]) -> str:
-    settings = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
+    settings = ", ".join(f"{key} {_setting(value)}" for key, value in step.items() if key != "step")
     return _STEPS.get(step["step"], in_words(step["step"])) + (f" ({settings})" if settings else "")
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_setting(item)}" for key, item in value.items())
+    text = str(value)
+    # Spectra stand in the method; in a line of text their number of readings is enough.
+    return text if len(text) <= 60 else f"of {text.count(',') + 1} values"
 
 
 def merit(calibration: Calibration, validation: Validation) -> list[Row]:

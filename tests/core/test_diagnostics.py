@@ -87,3 +87,16 @@ def test_scope_is_inside_every_limit_and_nan_is_outside() -> None:
     q = np.array([1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 2.1, 1.0, 1.0, nan])
     found = diagnostics.in_scope(value, t2, q, (7.0, 13.0), 20.0, 2.0)
     np.testing.assert_array_equal(found, [True, False, True, True, False, False, False, False, False, False])
+
+
+def test_leverage_is_the_diagonal_of_the_hat_matrix() -> None:
+    model, x = _model(30, 20, 4)
+    t = np.column_stack([np.ones(30), pls.scores(model, x)])
+    _, t2, _ = diagnostics.evaluate(model, x)
+    h = diagnostics.leverage(t2, 30)
+    np.testing.assert_allclose(h, np.diag(t @ np.linalg.pinv(t)), rtol=1e-8)
+    np.testing.assert_allclose(h.sum(), 5.0, rtol=1e-10)
+
+
+def test_full_distance_by_hand() -> None:
+    np.testing.assert_array_equal(diagnostics.full_distance(np.array([6.0]), np.array([0.5]), 2.0, 0.25), [5.0])

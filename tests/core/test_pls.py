@@ -73,6 +73,27 @@ def test_gasoline_coefficients_equal_scikit_learn_and_ikpls_for_1_to_10_componen
         _close(model.coefficients[a - 1], kernel.B[a - 1, :, 0])
 
 
+def test_gasoline_coefficients_equal_r(measured):
+    """R 4.2.2, pls 2.8-1: coef(plsr(octane ~ NIR, ncomp = 10, data = gasoline, method = "kernelpls"), ncomp = a)[i].
+
+    With i = c(1, 51, 101, 201, 301, 401).
+    """
+    data = measured("gasoline.npz")
+    expected = {
+        1: [-0.0211653482504753, -0.00439105885688501, -0.0226749228732146, -0.0465116987781581, -0.0580889923809647,
+            0.138610715662326],
+        3: [0.353872019790145, 0.39881819489736, 0.184166837772725, 0.0355131604988671, 0.355861353422322,
+            -0.336811267691692],
+        6: [0.190543210448595, 0.347518134057416, 0.1512639429429, 0.257656133552072, 0.262039371859583,
+            2.33103514728194],
+        10: [-0.765542427124572, 0.241637303157034, -0.352105759171812, 1.06396960125506, 0.364839912459562,
+             3.1291476592701],
+    }  # fmt: skip
+    model = _fit(data["absorbance"], data["octane"], 10)
+    for a, values in expected.items():
+        _close(model.coefficients[a - 1][[0, 50, 100, 200, 300, 400]], np.array(values), 1e-8)
+
+
 def test_all_components_are_least_squares():
     x, y = _data(50, 6, seed=4)
     model = _fit(x, y, 6)
@@ -88,7 +109,7 @@ def test_moments_by_hand():
     x, y = np.array([[1.0, 2.0], [3.0, 5.0], [0.0, 0.0]]), np.array([10.0, 14.0, np.nan])
     m = pls.moments(x, y, np.array([1.0, 1.0]), 10.0)
     # Shifted rows (0, 1) with 0 and (2, 4) with 4; the third has no reference.
-    assert (m.n, m.n_missing, m.sum_y, m.yy) == (2, 1, 4.0, 16.0)
+    assert (m.n, m.n_missing, float(m.sum_y), float(m.yy)) == (2, 1, 4.0, 16.0)
     np.testing.assert_array_equal(m.sum_x, [2.0, 5.0])
     np.testing.assert_array_equal(m.xx, [[4.0, 8.0], [8.0, 17.0]])
     np.testing.assert_array_equal(m.xy, [8.0, 16.0])
@@ -166,7 +187,8 @@ def test_components_stop_where_the_rank_is_used_up(rank, scale, fall):
     # Least squares on what varies is the last model that exists; a component of rounding would leave it.
     for seed in range(40):
         x, y = _data(30, 60, seed, rank=rank, fall=fall)
-        model = _fit(scale * x, y, 10)
+        with pytest.warns(pls.RankWarning, match=f"component {rank} of 10: what component {rank + 1} would"):
+            model = _fit(scale * x, y, 10)
         assert model.n_components == rank
         expected = np.linalg.pinv(x - x.mean(axis=0), rcond=1e-9) @ (y - y.mean()) / scale
         _close(model.coefficients[-1], expected, 1e-5)

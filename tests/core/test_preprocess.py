@@ -276,7 +276,7 @@ def test_no_spectra_give_no_spectra():
     [
         ([[1700.0, 1800.0]], [], "range 1700-1800 nm holds no point of the axis 950-1650 nm"),
         ([[1100.0, 1000.0]], [], "range 1100-1000 nm holds no point"),
-        ([], [{"step": "detrend"}], "must be one of baseline, savitzky_golay, snv, got 'detrend'"),
+        ([], [{"step": "mcs"}], "must be one of absorbance, baseline, centre, detrend, emsc, epo, gap_segment, "),
         ([], [{"window": 9}], "got None"),
         ([], [{"step": ["snv"]}], "got ['snv']"),
         ([], [{"step": "snv", "ddof": 0}], "ddof"),

@@ -96,7 +96,7 @@ def test_a_second_run_does_nothing(checkout: Path) -> None:
 
 
 def test_editing_the_calibration_arithmetic_reruns_calibrate(checkout: Path) -> None:
-    module = checkout / "pat" / "core" / "pls.py"
+    module = checkout / "pat" / "core" / "pls" / "lanes.py"
     original = module.read_text()
     module.write_text(original + "\n# edited\n")
     try:

@@ -41,6 +41,46 @@ def q_residuals(centred: Array, scores: Array, loadings: Array) -> Array:
     return np.asarray((residual * residual).sum(axis=-1))
 
 
+def leverage(t2: Array, n_samples: int) -> Array:
+    """Leverage of spectra: how much they would weigh in a calibration of `n_samples` spectra, or do weigh in it.
+
+    Parameters
+    ----------
+    t2 : ndarray of shape (n,)
+        Hotelling's T2 under the model.
+    n_samples : int
+        Spectra that the model was fitted to.
+
+    Notes
+    -----
+    With scores t and centred calibration scores T, h = 1/n + t'(T'T)^-1 t = 1/n + T2 / (n - 1): score variances are
+    those of n - 1. The leverages of the calibration spectra add up to A + 1.
+
+    References
+    ----------
+    Martens and Naes, *Multivariate Calibration* (1989), 5.2; ASTM E1655.
+    """
+    return np.asarray(1.0 / n_samples + t2 / (n_samples - 1))
+
+
+def full_distance(t2: Array, q: Array, t2_scale: float, q_scale: float) -> Array:
+    """Full distance: T2 and Q in one number, each on the scale at which it is a chi-square.
+
+    Parameters
+    ----------
+    t2, q : ndarray of shape (n,)
+        Hotelling's T2 and Q residuals.
+    t2_scale, q_scale : float
+        g of each, where it follows g times a chi-square; see `pat.limits.full_distance_limit`.
+
+    References
+    ----------
+    Pomerantsev, *J. Chemometrics* 22 (2008) 601; Pomerantsev and Rodionova, *J. Chemometrics* 28 (2014) 429. The
+    combined index of Yue and Qin, *Ind. Eng. Chem. Res.* 40 (2001) 4403, weighs with the two limits instead.
+    """
+    return np.asarray(t2 / t2_scale + q / q_scale)
+
+
 def evaluate(model: PLSModel, treated: Array) -> tuple[Array, Array, Array]:
     """Prediction, T2 and Q of treated spectra.
 

@@ -1,0 +1,114 @@
+"""Quantiles and factors of the t, F, chi-square and normal distributions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import stats
+
+from pat.core.diagnostics import PredictionError
+from pat.core.types import Array
+from pat.errors import InputError
+
+
+def require(met: bool, message: str) -> None:
+    """Raise an `InputError` with this message unless the condition is met."""
+    if not met:
+        raise InputError(message)
+
+
+def require_share(name: str, value: float) -> None:
+    """Raise an `InputError` unless the value lies strictly between 0 and 1."""
+    require(0.0 < value < 1.0, f"`{name}` must lie between 0 and 1, got {value}")
+
+
+def f_quantile(p: float, d1: float, d2: float) -> float:
+    """Quantile of the F distribution at probability `p`; the degrees of freedom may be fractions.
+
+    Examples
+    --------
+    >>> round(f_quantile(0.95, 9, 9), 3)
+    3.179
+    """
+    require_share("p", p)
+    require(d1 > 0 and d2 > 0, f"degrees of freedom must be positive, got {d1} and {d2}")
+    return float(stats.f.ppf(p, d1, d2))
+
+
+def prediction_half_width(error: PredictionError, leverage: Array, confidence: float) -> Array:
+    """Half the width (n,) of the prediction intervals of spectra of a new batch, in content units.
+
+    Parameters
+    ----------
+    error : PredictionError
+        From cross-validation that leaves whole batches out.
+    leverage : ndarray of shape (n,)
+        Leverages of the spectra; see `pat.core.diagnostics.leverage`.
+    confidence : float
+        Share of reference values within prediction plus and minus the half width.
+    """
+    require_share("confidence", confidence)
+    t = t_quantile((1.0 + confidence) / 2.0, error.degrees_of_freedom)
+    return np.asarray(t * error.standard_error(leverage))
+
+
+def sd_upper_factor(n: int, alpha: float) -> float:
+    r"""Factor that takes the sample SD of `n` normal values to its one-sided upper 1 - `alpha` bound.
+
+    Notes
+    -----
+    .. math:: \sqrt{(n - 1) / \chi^2_{\alpha, n - 1}}
+    """
+    require(n >= 2, f"`n` must be at least 2, got {n}")
+    require_share("alpha", alpha)
+    return math.sqrt((n - 1) / stats.chi2.ppf(alpha, n - 1))
+
+
+def sd_lower_factor(n: int, alpha: float) -> float:
+    """Factor that takes the sample SD of `n` normal values to its one-sided lower 1 - `alpha` bound."""
+    return sd_upper_factor(n, 1.0 - alpha)
+
+
+def normal_tolerance_factor(n: int, coverage: float, confidence: float) -> float:
+    """Factor k of a one-sided normal tolerance bound: mean + k s covers `coverage` with `confidence`.
+
+    Notes
+    -----
+    k is the `confidence` quantile of a noncentral t with n - 1 degrees of freedom and noncentrality
+    z sqrt(n), over sqrt(n), where z is the `coverage` quantile of the normal.
+
+    References
+    ----------
+    Owen, *Technometrics* 10 (1968) 445.
+    """
+    require(n >= 2, f"`n` must be at least 2, got {n}")
+    require_share("coverage", coverage)
+    require_share("confidence", confidence)
+    noncentrality = stats.norm.ppf(coverage) * math.sqrt(n)
+    return float(stats.nct.ppf(confidence, n - 1, noncentrality)) / math.sqrt(n)
+
+
+def bias_critical(n: int, alpha: float) -> float:
+    r"""Largest mean of `n` independent errors that is not significant, in units of their SD.
+
+    Notes
+    -----
+    .. math:: t_{1 - \alpha / 2, n - 1} / \sqrt{n}
+    """
+    require(n >= 2, f"`n` must be at least 2, got {n}")
+    require_share("alpha", alpha)
+    return float(stats.t.ppf(1.0 - alpha / 2.0, n - 1)) / math.sqrt(n)
+
+
+def t_quantile(p: float, df: float) -> float:
+    """Quantile of Student's t at probability `p`."""
+    require_share("p", p)
+    require(df > 0, f"degrees of freedom must be positive, got {df}")
+    return float(stats.t.ppf(p, df))
+
+
+def t_two_sided_p(t: float, df: float) -> float:
+    """Two-sided p value of Student's t."""
+    require(df > 0, f"degrees of freedom must be positive, got {df}")
+    return float(2.0 * stats.t.sf(abs(t), df))

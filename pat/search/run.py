@@ -1,0 +1,139 @@
+"""A method search from a store to a method: every chain of a space, in parallel, and whatever was done before kept."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pat import compute
+from pat.calibration.cross_validation import fold_codes
+from pat.calibration.fitting import calibration_batches
+from pat.calibration.folds import Folds, folds_of
+from pat.core.pls import RankWarning
+from pat.core.types import Array, IntArray
+from pat.method import Method
+from pat.search.evaluate import Data, in_families, outer_folds, score_family
+from pat.search.results import ChainScore, Progress, Search, conclude
+from pat.search.space import Chain, Space
+
+_OUTER_FOLDS = 5
+# Chains of a family that one task takes: enough to share the family's prefix, few enough to keep every core busy.
+_IN_TASK = 8
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Some chains of one family, and the spectra that they are tried on, still lazy."""
+
+    chains: list[Chain]
+    spectra: xr.Dataset
+    analyte: str
+    codes: IntArray
+    outer: list[IntArray]
+
+
+def search(
+    method: Method,
+    space: Space,
+    ds: xr.Dataset,
+    batches: Sequence[str] | None = None,
+    *,
+    folder: str | Path | None = None,
+    n_outer: int = _OUTER_FOLDS,
+    progress: str | None = None,
+) -> Search:
+    """Try every chain of a space under the same cross-validation.
+
+    Parameters
+    ----------
+    method : Method
+        What the space leaves open stays as this method says, the folds of cross-validation among it.
+    space : Space
+    ds : Dataset
+        Raw spectra.
+    batches : sequence of str, optional
+        Batches to search on; those that `calibrate` would take by default. No other spectrum is looked at.
+    folder : path, optional
+        Where each score is kept as soon as it is known; a search that was interrupted goes on from there.
+    n_outer : int, default 5
+        Outer folds of the nested estimate, which costs about as many times the work again; 0 leaves it out.
+    progress : str, optional
+        Label of a progress bar.
+
+    Returns
+    -------
+    Search
+
+    Raises
+    ------
+    InputError
+        If the data do not fit the method, no chain can be calibrated, or the folder holds another search.
+    MethodError
+        If no chain of the space fits the spectra.
+
+    Notes
+    -----
+    Chains that differ in the linear steps at their end share the spectra and the moments before these steps; X'X then
+    becomes A X'X A', and is not formed again. Each task holds the spectra of the calibration in memory.
+    """
+    wavelength = np.asarray(ds["wavelength"].values, dtype=np.float64)
+    chains, left_out = space.chains(method, wavelength)
+    names = calibration_batches(method, ds, batches)
+    folds = folds_of(method, ds, names)
+    outer = outer_folds(len(folds.names), n_outer)
+    kept = None if folder is None else Progress(folder, _header(method, ds, names, n_outer))
+    scores: dict[str, ChainScore] = {}
+    for chain in chains if kept else []:
+        if kept and (score := kept.known(chain.key)) is not None:
+            scores[chain.key] = score
+
+    def done(found: list[ChainScore]) -> None:
+        for score in found:
+            scores[score.key] = score
+            if kept is not None:
+                kept.keep(score)
+
+    left = [chain for chain in chains if chain.key not in scores]
+    tasks = _tasks(left, wavelength, folds, method.analyte.name, outer)
+    with warnings.catch_warnings():
+        # A chain that holds fewer components is compared with those that it holds.
+        warnings.simplefilter("ignore", RankWarning)
+        compute.map_items(_run, tasks, done=done, progress=progress)
+    return conclude([scores[chain.key] for chain in chains], left_out)
+
+
+def _header(method: Method, ds: xr.Dataset, names: list[str], n_outer: int) -> dict[str, Any]:
+    """Say what scores depend on beside their chain."""
+    return {
+        "method": method.name,
+        "analyte": method.document()["analyte"],
+        "data": str(ds.attrs.get("sha256", ds.attrs.get("derived_from", ""))),
+        "batches": names,
+        "outer_folds": n_outer,
+    }
+
+
+def _tasks(chains: list[Chain], wavelength: Array, folds: Folds, analyte: str, outer: list[IntArray]) -> list[_Task]:
+    spectra = folds.spectra[["absorbance", analyte]].isel(spectrum=np.concatenate(folds.rows))
+    return [
+        _Task(family[i : i + _IN_TASK], spectra, analyte, fold_codes(folds), outer)
+        for family in in_families(chains, wavelength)
+        for i in range(0, len(family), _IN_TASK)
+    ]
+
+
+def _run(task: _Task) -> list[ChainScore]:
+    loaded = compute.load(task.spectra, here=True)
+    data = Data(
+        wavelength=np.asarray(loaded["wavelength"].values, dtype=np.float64),
+        x=np.asarray(loaded["absorbance"].values),
+        y=np.asarray(loaded[task.analyte].values, dtype=np.float64),
+        codes=task.codes,
+    )
+    return list(score_family(task.chains, data, task.outer))
