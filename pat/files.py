@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -182,8 +183,20 @@ def replaced_folder(target: Path) -> Iterator[Path]:
             if error.errno is None or not Path(error.filename or fresh).is_relative_to(fresh):
                 raise
             raise OSError(error.errno, error.strerror, os.fspath(target)) from error
+        except KeyboardInterrupt:
+            _remove_while_written(fresh)
+            raise
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _remove_while_written(folder: Path) -> None:
+    """Remove a folder that threads of a computation which was interrupted may still be writing into."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.1)
+        if not folder.exists():
+            return
 
 
 def _refuse_other(target: Path, place: Path) -> None:
