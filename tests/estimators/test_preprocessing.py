@@ -63,7 +63,7 @@ CHECKED: list[tuple[Step, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("estimator", "expected"), CHECKED, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize(("estimator", "expected"), CHECKED, ids=[repr(estimator)[:60] for estimator, _ in CHECKED])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning", "ignore:.*invalid value.*:RuntimeWarning")
 def test_scikit_learn_s_checks_pass_but_for_those_named(estimator, expected):
     found = check_estimator(estimator, on_fail=None, on_skip=None)
