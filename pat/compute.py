@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import dask.base
@@ -25,8 +25,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import OpenBLASController, get_cached_controller
 
+from pat.cluster import cluster
 from pat.core.types import Array
-from pat.errors import InputError, MissingExtra
+from pat.errors import InputError
 from pat.spectra import split_batches
 
 _T = TypeVar("_T")
@@ -48,14 +49,12 @@ def scheduler(name: str | None = None) -> Iterator[None]:
 
     Raises
     ------
-    InputError
-        If the name is none of these.
-    MissingExtra
-        If an address is given and the package distributed is not installed.
+    InputError, MissingExtra
+        If the name is none of these; and as `pat.cluster.cluster`.
     """
     chosen = name or os.environ.get("PAT_SCHEDULER", "")
     if "://" in chosen:
-        with _client(chosen):
+        with cluster(chosen):
             yield
     elif chosen in _SCHEDULERS:
         with dask.config.set(scheduler=chosen):
@@ -67,19 +66,37 @@ def scheduler(name: str | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(label: str | None) -> Iterator[None]:
+def computing(progress: str | None = None, *, graphs: int = 1) -> Iterator[None]:
+    """Compute what is lazy inside the block where the user chose: `scheduler()`, unless one is in use already.
+
+    Parameters
+    ----------
+    progress : str, optional
+        Label of a progress bar.
+    graphs : int
+        As in `progress_bar`.
+    """
+    in_use = dask.base.get_scheduler()  # type: ignore[no-untyped-call]
+    with scheduler() if in_use is None else nullcontext(), progress_bar(progress, graphs=graphs):
+        yield
+
+
+@contextmanager
+def progress_bar(label: str | None, *, graphs: int = 1) -> Iterator[None]:
     """Show a bar on stderr, while a person watches, of what Dask computes on this machine inside the block.
 
     Parameters
     ----------
     label : str or None
         What is being done; None shows nothing. On a cluster, its dashboard shows the progress.
+    graphs : int
+        How many computations of about the same size the block has, as far as that is known.
     """
     if label is None or not sys.stderr.isatty():
         yield
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar, _Bar(bar, label):
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar, _Bar(bar, label, graphs):
         yield
 
 
@@ -178,7 +195,7 @@ def map_items(
         Results in the order of `items`.
     """
     run = delayed(_item, pure=False)
-    with _chosen_scheduler(), progress_bar(progress):
+    with computing(progress):
         tasks = [run(func, item) for item in items]
         client = _cluster_in_use()
         if client is not None:
@@ -201,28 +218,13 @@ def load(data: _Data, *, here: bool = False, progress: str | None = None) -> _Da
     """
     if here:
         return data.compute(scheduler="synchronous")
-    with _chosen_scheduler(), progress_bar(progress):
+    with computing(progress):
         return data.compute()
 
 
 def _compute(tasks: Sequence[Any], progress: str | None) -> list[Any]:
-    with _chosen_scheduler(), progress_bar(progress):
+    with computing(progress):
         return list(dask.base.compute(*tasks))  # type: ignore[no-untyped-call]
-
-
-def _chosen_scheduler() -> AbstractContextManager[None]:
-    """`scheduler()`, unless a scheduler or a cluster is in use already."""
-    in_use = dask.base.get_scheduler()  # type: ignore[no-untyped-call]
-    return scheduler() if in_use is None else nullcontext()
-
-
-def _client(address: str) -> AbstractContextManager[Any]:
-    try:
-        from dask.distributed import Client
-    except ImportError as error:
-        raise MissingExtra("a cluster needs the package distributed: pip install distributed") from error
-    client: AbstractContextManager[Any] = Client(address)  # type: ignore[no-untyped-call]
-    return client
 
 
 def _rows(block: Array, func: Callable[[Array], Array], n_out: int) -> Array:
@@ -324,15 +326,18 @@ class _Results(Callback):
 class _Bar(Callback):
     """Count the tasks of every graph that is computed."""
 
-    def __init__(self, bar: Progress, label: str) -> None:
+    def __init__(self, bar: Progress, label: str, graphs: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._bar = bar
         self._task = bar.add_task(label, total=None)
-        self._total = 0
+        self._begun = 0
+        self._graphs_to_come = graphs
 
     def _start_state(self, dsk: Any, state: dict[str, Any]) -> None:
-        self._total += sum(len(state[key]) for key in ("ready", "waiting", "running"))
-        self._bar.update(self._task, total=self._total)
+        tasks = sum(len(state[key]) for key in ("ready", "waiting", "running"))
+        self._begun += tasks
+        self._graphs_to_come = max(0, self._graphs_to_come - 1)
+        self._bar.update(self._task, total=self._begun + self._graphs_to_come * tasks)
 
     def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker_id: Any) -> None:
         self._bar.advance(self._task)

@@ -8,10 +8,14 @@
     │   └── MethodError       a method document that does not hold together
     ├── ArtefactError     an artefact that cannot be trusted or read (exit code 1)
     ├── Refusal           a clear "no": a criterion not met, a parity not proven (exit code 1)
-    └── MissingExtra      a command whose optional packages are not installed (exit code 2)
+    ├── MissingExtra      a command whose optional packages are not installed (exit code 2)
+    └── Interrupted       a person ended the command (exit code 130)
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class PatError(Exception):
@@ -46,3 +50,34 @@ class MissingExtra(PatError, ImportError):
     """A command whose optional packages are not installed; the message names the install command."""
 
     exit_code = 2
+
+
+class Interrupted(PatError):
+    """A person ended the command before it was done."""
+
+    exit_code = 130
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Turn what the system raises (no such file, disk full, Ctrl-C) into this tree, so that a user sees one line.
+
+    Raises
+    ------
+    InputError
+        In place of an `OSError`, but for a closed pipe, and of text that is not UTF-8.
+    Interrupted
+        In place of `KeyboardInterrupt`.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted("interrupted; what was complete is kept, and no file is half written") from error
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise InputError(f"expected text in UTF-8, got the byte 0x{byte:02x} at position {error.start}") from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        about = f": {error.filename}" if error.filename else ""
+        raise InputError(f"{error.strerror or error}{about}") from error

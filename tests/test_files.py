@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from pat import files
+from pat.errors import InputError
 
 
 def _names(folder: Path) -> list[str]:
@@ -162,6 +165,59 @@ def test_a_lock_is_by_place_not_by_spelling_and_other_places_are_free(tmp_path, 
     assert not thread.is_alive()
 
 
+WAITING = """
+import fcntl, os, sys
+from pathlib import Path
+from pat.files import locked
+if sys.argv[2] != "0":
+    os.setuid(int(sys.argv[2]))
+print("waits", flush=True)
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+"""
+
+
+@pytest.mark.parametrize("user", [0, 65534])
+def test_writers_with_other_temporary_folders_and_other_users_wait_too(tmp_path, user):
+    if user and os.getuid() != 0:
+        pytest.skip("only root can become another user")
+    for folder in tmp_path.parents[:3]:
+        os.chmod(folder, folder.stat().st_mode | 0o011)  # pytest keeps its folders to one user
+    tmp_path.chmod(0o777)
+    argv = [sys.executable, "-c", WAITING, str(tmp_path / "out"), str(user)]
+    # The first one's lock is a file that the second may read and not write.
+    theirs = {**os.environ, "TMPDIR": "/var/tmp"}
+    lock = files.locked(tmp_path / "out")
+    lock.__enter__()
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env=theirs) as child:
+        assert child.stdout is not None
+        try:
+            assert child.stdout.readline() == b"waits\n"
+            time.sleep(0.2)
+            assert child.poll() is None
+        finally:
+            lock.__exit__(None, None, None)
+        assert child.stdout.read() == b"locked\n"
+        assert child.wait(timeout=10) == 0
+
+
+def test_a_lock_is_not_a_link_and_keeps_what_is_in_it(tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("theirs")
+    lock = tmp_path / ".out.lock"
+    lock.symlink_to(precious)
+    with pytest.raises(InputError, match="expected a place that can be written"):
+        with files.locked(tmp_path / "out"):
+            pytest.fail("locked through a link")  # pragma: no cover
+    assert lock.is_symlink()
+    assert precious.read_text() == "theirs"
+    lock.unlink()
+    lock.write_text("left by a killed writer")
+    with files.locked(tmp_path / "out"):
+        assert lock.read_text() == "left by a killed writer"
+    assert _names(tmp_path) == ["precious"]
+
+
 def test_many_writers_of_one_folder_leave_one_of_their_folders(tmp_path):
     target = tmp_path / "out"
 
@@ -221,11 +277,131 @@ while True:
 
 
 def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
-    left, other = tmp_path / ".store.abc.part", tmp_path / ".store2.abc.part"
-    for folder in (left, other):
+    left = tmp_path / ".store.ab1_xy89.part"
+    others = [tmp_path / f".{name}.ab1_xy89.part" for name in ("store2", "store.zarr")]
+    for folder in (left, *others):
         folder.mkdir()
         (folder / "half").write_text("x")
+    (tmp_path / ".store.123-456.part").write_text("of a file that is being written")
     with files.replaced_folder(tmp_path / "store") as fresh:
         (fresh / "whole").write_text("x")
     assert not left.exists()
-    assert other.exists()
+    assert _names(tmp_path) == sorted([".store.123-456.part", "store", *(folder.name for folder in others)])
+
+
+def test_writers_of_places_whose_names_begin_alike_leave_each_other_alone(tmp_path):
+    with files.replaced_folder(tmp_path / "raw.zarr") as outer:
+        (outer / "a").write_text("1")
+        with files.replaced_folder(tmp_path / "raw") as inner:  # its cleanup must not take `.raw.zarr.*.part`
+            (inner / "b").write_text("2")
+        assert outer.is_dir()
+    assert _names(tmp_path / "raw.zarr") == ["a"]
+    assert _names(tmp_path / "raw") == ["b"]
+
+
+def test_what_died_between_two_renames_is_put_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_exchange", lambda a, b: False)
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old").write_text("theirs")
+    target.rename(tmp_path / ".out.ab1_xy89.old")
+    with pytest.raises(KeyboardInterrupt), files.replaced_folder(target):
+        raise KeyboardInterrupt
+    assert (target / "old").read_text() == "theirs"
+    assert _names(tmp_path) == ["out"]
+
+
+# What is not ours to replace
+
+
+@pytest.mark.parametrize("came", ["file", "fifo"])
+def test_a_target_that_is_no_folder_is_left_alone(tmp_path, came):
+    target = tmp_path / "out"
+    target.write_text("theirs") if came == "file" else os.mkfifo(target)
+    with pytest.raises(InputError, match="expected a folder, or nothing there yet, got"):
+        with files.replaced_folder(target):
+            pytest.fail("the work began")  # pragma: no cover
+    assert _names(tmp_path) == ["out"]
+    assert came == "fifo" or target.read_text() == "theirs"
+
+
+def test_a_file_that_appears_while_the_folder_is_filled_is_left_alone(tmp_path):
+    def fill() -> None:
+        with files.replaced_folder(tmp_path / "out") as fresh:
+            (fresh / "a").write_text("1")
+            (tmp_path / "out").write_text("theirs")
+
+    with pytest.raises(InputError, match="got a file; it is left as it is"):
+        fill()
+    assert (tmp_path / "out").read_text() == "theirs"
+    assert _names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("target", [".", "..", "/"])
+def test_the_folder_that_one_works_in_is_left_alone(tmp_path, monkeypatch, target):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "mine").write_text("x")
+    monkeypatch.chdir(tmp_path / "project")
+    with pytest.raises(InputError, match="of its own, got"):
+        with files.replaced_folder(Path(target)):
+            pytest.fail("the work began")  # pragma: no cover
+    assert _names(tmp_path) == ["project"]
+    assert _names(tmp_path / "project") == ["mine"]
+
+
+def test_a_link_stays_and_what_it_points_at_is_replaced(tmp_path):
+    (tmp_path / "disk" / "store").mkdir(parents=True)
+    link = tmp_path / "store"
+    link.symlink_to(tmp_path / "disk" / "store")
+    with files.replaced_folder(link) as fresh:
+        (fresh / "new").write_text("1")
+    assert link.is_symlink()
+    assert _names(tmp_path / "disk" / "store") == ["new"]
+    assert _names(tmp_path / "disk") == ["store"]
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="out: expected a place that can be written, got: "):
+        with files.replaced_folder(tmp_path / "file" / "out"):
+            pytest.fail("the work began")  # pragma: no cover
+
+    def full(*args: object, **kwargs: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with pytest.raises(InputError, match="expected a place that can be written, got: No space left on device"):
+        with files.replaced_folder(tmp_path / "out"):
+            pytest.fail("the work began")  # pragma: no cover
+    assert _names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("filename", [None, "inside", "elsewhere"])
+def test_a_disk_that_fills_under_a_folder_names_the_folder(tmp_path, filename):
+    (tmp_path / "elsewhere").write_text("x")
+
+    def fill() -> None:
+        with files.replaced_folder(tmp_path / "out") as fresh:
+            (fresh / "inside").write_text("x")
+            about = {None: None, "inside": str(fresh / "inside"), "elsewhere": str(tmp_path / "elsewhere")}[filename]
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), about)
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        fill()
+    assert caught.value.filename == str(tmp_path / ("elsewhere" if filename == "elsewhere" else "out"))
+    assert _names(tmp_path) == ["elsewhere"]
+
+
+def test_a_disk_that_fills_leaves_the_old_file_and_names_it(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    files.write_bytes(path, b"old")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        files.write_bytes(path, b"new")
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert _names(tmp_path) == ["a.json"]

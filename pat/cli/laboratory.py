@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pat.cli.framework import Command, Outcome, facts, table
+from pat.files import place
 
 if TYPE_CHECKING:
     from pat.homogeneity import HomogeneityModel
@@ -19,7 +20,7 @@ _CALIBRATION, _HOMOGENEITY, _VALIDATION = "calibration", "homogeneity", "validat
 
 def _shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("method", metavar="METHOD", type=Path, help="method.yaml")
-    parser.add_argument("--data", metavar="STORE", required=True, type=Path, help="store of raw spectra")
+    parser.add_argument("--data", metavar="STORE", required=True, type=place, help="store of raw spectra, or its URL")
     parser.add_argument("--out", metavar="DIR", required=True, type=Path, help="working folder of the four steps")
 
 
@@ -53,12 +54,12 @@ def _calibrate(args: argparse.Namespace) -> Outcome:
     from pat.treatment import treat
 
     method = Method.load(args.method)
-    treated = treat(method, open_store(args.data))
-    calibration = calibrate(method, treated, progress="calibrating")
+    raw = open_store(args.data)
+    calibration = calibrate(method, raw, progress="calibrating")
     calibration.save(args.out / _CALIBRATION)
     document: dict[str, object] = {"out": args.out, "batches": len(calibration.batches), **calibration.figures}
     if method.homogeneity is not None:
-        model = learn(method, calibration, treated, progress="learning the end-point rule")
+        model = learn(method, calibration, treat(method, raw), progress="learning the end-point rule")
         model.save(args.out / _HOMOGENEITY)
         document |= {"accepted_batches": model.plateau.n_batches, "repeatability": model.repeatability.sd}
     return Outcome(document, facts(document))
@@ -134,8 +135,16 @@ def _report(args: argparse.Namespace) -> Outcome:
 
 
 COMMANDS = (
-    Command("calibrate", "Calibrate a method and learn its end-point rule", _shared, _calibrate),
-    Command("validate", "Validate a calibrated method on batches never used before", _validate_arguments, _validate),
-    Command("export", "Write the artefact of a validated method", _export_arguments, _export),
-    Command("report", "Write the report of a validated method as one HTML page", _report_arguments, _report),
+    Command("calibrate", "Calibrate a method and learn its end-point rule", _shared, _calibrate, computes=True),
+    Command(
+        "validate",
+        "Validate a calibrated method on batches never used before",
+        _validate_arguments,
+        _validate,
+        computes=True,
+    ),
+    Command("export", "Write the artefact of a validated method", _export_arguments, _export, computes=True),
+    Command(
+        "report", "Write the report of a validated method as one HTML page", _report_arguments, _report, computes=True
+    ),
 )

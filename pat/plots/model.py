@@ -14,6 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from pat.calibration import Calibration
+from pat.calibration.folds import in_turn
 from pat.core.types import Array, IntArray
 from pat.plots.style import (
     BLUE,
@@ -109,12 +110,13 @@ def rmsecv_curve(calibration: Calibration) -> Figure:
         ax.annotate("smallest + one standard error", (a[-1], bound), (0, 4), textcoords="offset points", ha="right",
                     fontsize=8, color=GREY)  # fmt: skip
     ax.plot(chosen, cv.rmsecv[chosen - 1], "o", markersize=11, markerfacecolor="none", color=RED, markeredgewidth=1.8)
-    ax.annotate(f"{chosen} chosen", (chosen, cv.rmsecv[chosen - 1]), (8, 12), textcoords="offset points", color=RED,
-                fontweight="bold")  # fmt: skip
+    # Below the curve there is room, whatever the bound above it says.
+    ax.annotate(f"{chosen} chosen", (chosen, cv.rmsecv[chosen - 1]), (0, -22), textcoords="offset points", color=RED,
+                ha="center", fontweight="bold")  # fmt: skip
     ax.set_xticks(a)
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel("PLS components (latent variables)")
-    ax.set_ylabel(f"RMSECV ({units}), whole batches left out")
+    ax.set_ylabel(f"RMSECV ({units}), left out {in_turn(calibration.method.calibration.folds)}")
     ax.set_title(f"{chosen} components: RMSECV {cv.rmsecv[chosen - 1]:.3f} {units}")
     return figure
 

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pat import plots
 from pat.artefact import CONVENTIONS
 from pat.calibration import Calibration
+from pat.calibration.folds import in_turn
 from pat.homogeneity import HomogeneityModel
 from pat.method import Method
 from pat.profiles import Profile
@@ -67,6 +68,7 @@ def build(
         digest=digest,
         criteria=wording.criteria(validation),
         components=wording.components(calibration),
+        in_turn=in_turn(calibration.method.calibration.folds),
         merit=wording.merit(calibration, validation),
         claim=wording.claim_sentences(homogeneity) if homogeneity else [],
         claim_rows=wording.claim_rows(homogeneity) if homogeneity else [],

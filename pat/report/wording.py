@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pat.calibration import Calibration
+from pat.calibration.folds import in_turn
 from pat.homogeneity import HomogeneityModel
 from pat.plots import in_words
 from pat.validation.endpoints import Outcome
@@ -108,7 +109,7 @@ def merit(calibration: Calibration, validation: Validation) -> list[Row]:
         Row(
             "RMSECV",
             f"{number(of_model['rmsecv'])} ± {number(of_model['rmsecv_se'])} {units}",
-            "error of cross-validation, whole batches left out, ± its standard error",
+            f"error of cross-validation, left out {in_turn(calibration.method.calibration.folds)}, ± its standard error",
         ),
         Row("RMSEP", f"{number(found['rmsep'])} {units}", "error of prediction, on batches never used before"),
         Row("SEP", f"{number(found['sep'])} {units}", "the same with the bias removed"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -203,9 +205,42 @@ def test_what_is_not_a_store_is_left_alone(tmp_path, replace):
     (tmp_path / "folder" / "thesis.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
     for name in ("folder", "file"):
-        with pytest.raises(SpectraError, match="expected a store of spectra"):
+        with pytest.raises(SpectraError, match="expected a store of spectra .*; this exists and is not a store"):
             write_store(small_spectra(), tmp_path / name, replace=replace)
     assert (tmp_path / "folder" / "thesis.txt").read_text() == (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_empty_folder_may_be_there(tmp_path):
+    (tmp_path / "raw.zarr").mkdir()
+    write_store(small_spectra(), tmp_path / "raw.zarr")
+    assert_same(open_store(tmp_path / "raw.zarr"), small_spectra())
+
+
+@pytest.mark.parametrize("name", ["synchronous", "threads"])
+def test_a_store_is_computed_where_the_user_chose(tmp_path, monkeypatch, name):
+    seen = set()
+
+    def look(x):
+        seen.add(threading.current_thread() is threading.main_thread())
+        return x
+
+    monkeypatch.setenv("PAT_SCHEDULER", name)
+    ds = small_spectra((300, 501), 400)
+    lazy = apply_rows(look, ds["absorbance"].chunk(spectrum=100), ds["wavelength"])
+    write_store(derive(ds, lazy), tmp_path / "treated.zarr")
+    assert seen == {name == "synchronous"}
+
+
+def test_a_bar_is_shown_while_a_store_is_written(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    write_store(small_spectra((300, 501), 400), tmp_path / "raw.zarr", progress="writing raw.zarr")
+    assert "writing raw.zarr" in terminal.getvalue()
 
 
 # --- a write that fails or is killed
@@ -327,7 +362,7 @@ def test_a_flipped_byte_never_becomes_a_number(store, position):
     chunk.write_bytes(data)
     with pytest.raises(SpectraError, match="damaged|was changed"):
         open_store(store, verify=True)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(SpectraError, match="raw.zarr: expected readable absorbance, got a damaged chunk"):
         open_store(store).load()
 
 
@@ -355,5 +390,8 @@ def test_a_store_of_somebody_else_is_an_error(tmp_path):
     with pytest.raises(SpectraError, match="`write_store` did not make it"):
         open_store(tmp_path / "other.zarr")
     zarr.open_group(tmp_path / "empty.zarr", mode="w")
-    with pytest.raises(SpectraError, match="absorbance"):
+    with pytest.raises(SpectraError, match="`write_store` did not make it"):
         open_store(tmp_path / "empty.zarr")
+    with pytest.raises(SpectraError, match="`write_store` did not make it"):
+        write_store(small_spectra(), tmp_path / "other.zarr", replace=True)
+    xr.testing.assert_identical(xr.open_zarr(tmp_path / "other.zarr", consolidated=False).load(), small_spectra())
