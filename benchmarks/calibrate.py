@@ -47,7 +47,7 @@ class Timed:
     note: str = ""
 
 
-def _data(n: int, seed: int) -> tuple[Array, Array]:
+def simulated(n: int, seed: int) -> tuple[Array, Array]:
     """Simulate spectra of 30 falling directions and noise, and two responses."""
     rng = np.random.default_rng(seed)
     scores = rng.standard_normal((n, 30)) * np.linspace(3.0, 0.3, 30)
@@ -55,7 +55,8 @@ def _data(n: int, seed: int) -> tuple[Array, Array]:
     return x, scores @ rng.standard_normal((30, 2)) + 0.1 * rng.standard_normal((n, 2))
 
 
-def _require_equal(work: str, found: Any, expected: Any, tolerance: float) -> float:
+def require_equal(work: str, found: Any, expected: Any, tolerance: float) -> float:
+    """Return the largest difference, relative to the largest value; refuse one above the tolerance."""
     off = float(np.max(np.abs(np.asarray(found) - expected)) / np.max(np.abs(expected)))
     if not off <= tolerance:
         raise RuntimeError(f"{work}: answers differ by {off:.2g} relative, allowed {tolerance:g}")
@@ -74,7 +75,7 @@ def _in_turn(runs: dict[str, Callable[[], Any]]) -> dict[str, float]:
 
 def one_model() -> list[Timed]:
     """PLS1 with 20 components of 50,000 spectra, coefficients compared."""
-    x, both = _data(50_000, 1)
+    x, both = simulated(50_000, 1)
     y, work = both[:, 0], "PLS1, 20 components, 50,000 x 800"
 
     def ikpls(algorithm: int) -> Array:
@@ -90,7 +91,7 @@ def one_model() -> list[Timed]:
     start = time.perf_counter()
     expected = PLSRegression(_COMPONENTS, scale=False).fit(x, y).coef_[0]
     once = time.perf_counter() - start
-    off = max(_require_equal(work, run(), expected, 1e-8) for run in runs.values())
+    off = max(require_equal(work, run(), expected, 1e-8) for run in runs.values())
     note = f"once; coefficients within {off:.0e}"
     return [Timed(work, who, s) for who, s in _in_turn(runs).items()] + [Timed(work, "scikit-learn", once, note)]
 
@@ -101,7 +102,7 @@ def _shift(x: Array, y: Array) -> tuple[Array, float]:
 
 def cross_validation() -> list[Timed]:
     """Leave one of 40 batches out, 1 to 20 components, RMSECV compared; then with moments that were kept."""
-    x, both = _data(8_000, 2)
+    x, both = simulated(8_000, 2)
     codes = np.repeat(np.arange(_BATCHES), 8_000 // _BATCHES)
     y, second = both.T.copy()
     early = codes < _BATCHES - 1
@@ -122,17 +123,19 @@ def cross_validation() -> list[Timed]:
         "pat, 2 threads": lambda: leave_groups_out(x, y, codes, _COMPONENTS, distances=False, threads=2).rmsecv,
         "pat, second analyte": other,
         "pat, one batch added": added,
-        "ikpls algorithm 2": lambda: _ikpls_rmsecv(x, y, codes),
+        "ikpls algorithm 2": lambda: ikpls_rmsecv(x, y, codes),
     }
     work = "leave one of 40 batches out, 8,000 x 800"
-    expected = {who: _ikpls_rmsecv(x, second if "second" in who else y, codes) for who in runs}
-    off = max(_require_equal(work, run(), expected[who], 1e-10) for who, run in runs.items())
+    expected = {who: ikpls_rmsecv(x, second if "second" in who else y, codes) for who in runs}
+    off = max(require_equal(work, run(), expected[who], 1e-10) for who, run in runs.items())
     timed = [Timed(work, who, seconds) for who, seconds in _in_turn(runs).items()]
     timed[-1] = Timed(work, "ikpls algorithm 2", timed[-1].seconds, f"RMSECV within {off:.0e}")
-    return [*timed, _scikit_learn_folds(work, x, y, codes)]
+    return [*timed, scikit_learn_folds(work, x, y, codes)]
 
 
-def _ikpls_rmsecv(x: Array, y: Array, codes: IntArray) -> Array:
+def ikpls_rmsecv(x: Array, y: Array, codes: IntArray) -> Array:
+    """RMSECV (A,) by the fast cross-validation of ikpls."""
+
     def squares(true: Array, found: Array) -> Array:
         return np.asarray(((found - true) ** 2).sum(axis=(1, 2)))
 
@@ -142,7 +145,7 @@ def _ikpls_rmsecv(x: Array, y: Array, codes: IntArray) -> Array:
     return np.asarray(np.sqrt(sum(found.values()) / y.size))
 
 
-def _scikit_learn_folds(work: str, x: Array, y: Array, codes: IntArray) -> Timed:
+def scikit_learn_folds(work: str, x: Array, y: Array, codes: IntArray) -> Timed:
     """Time three folds of scikit-learn's better form: one fit with 20 components serves all that are fewer."""
     predicted = leave_groups_out(x, y, codes, _COMPONENTS, distances=False).predicted
     folds, start, found = (0, 17, 39), time.perf_counter(), []
@@ -153,7 +156,7 @@ def _scikit_learn_folds(work: str, x: Array, y: Array, codes: IntArray) -> Timed
         found.append(y[train].mean() + np.cumsum(steps, axis=1))
     seconds = (time.perf_counter() - start) * _BATCHES / len(folds)
     for fold, values in zip(folds, found, strict=True):
-        _require_equal(work, predicted[codes == fold], values, 1e-8)
+        require_equal(work, predicted[codes == fold], values, 1e-8)
     return Timed(work, "scikit-learn", seconds, f"extrapolated from {len(folds)} of {_BATCHES} folds")
 
 

@@ -18,7 +18,7 @@ from pat.core.types import Array, IntArray
 from pat.errors import InputError
 
 LEVELS = (0.95, 0.99, 0.999, 0.9999)
-_P, _NEW = 60, 10_000
+N_WAVELENGTHS, _NEW = 60, 10_000
 # Standard deviations of the contents; the first constituent is the analyte.
 _CONTENT = np.array([1.0, 0.8, 0.6, 0.4, 0.3, 0.2])
 _NOISE, _REFERENCE_ERROR = 0.05, 0.1
@@ -26,14 +26,14 @@ _NOISE, _REFERENCE_ERROR = 0.05, 0.1
 
 def _bands() -> tuple[Array, Array]:
     """Spectra of the constituents (6, p), three bands each, and the root of the correlation of noise (p, p)."""
-    rng, axis = np.random.default_rng(3), np.arange(_P)
-    pure = np.zeros((_CONTENT.size, _P))
+    rng, axis = np.random.default_rng(3), np.arange(N_WAVELENGTHS)
+    pure = np.zeros((_CONTENT.size, N_WAVELENGTHS))
     for spectrum in pure:
         for _ in range(3):
-            height, centre, width = rng.uniform(0.3, 1.0), rng.uniform(0.0, _P), rng.uniform(3.0, 9.0)
+            height, centre, width = rng.uniform(0.3, 1.0), rng.uniform(0.0, N_WAVELENGTHS), rng.uniform(3.0, 9.0)
             spectrum += height * np.exp(-(((axis - centre) / width) ** 2) / 2)
     distance = axis[:, None] - axis
-    correlation = np.exp(-((distance / 1.5) ** 2) / 2) + 1e-9 * np.eye(_P)
+    correlation = np.exp(-((distance / 1.5) ** 2) / 2) + 1e-9 * np.eye(N_WAVELENGTHS)
     return pure, np.asarray(np.linalg.cholesky(correlation), dtype=np.float64)
 
 
@@ -80,19 +80,19 @@ class Data:
     codes: IntArray
 
 
-_Effects = tuple[Array, Array, Array]
+Effects = tuple[Array, Array, Array]
 
 
-def _effects(rng: np.random.Generator, n: int) -> _Effects:
+def effects(rng: np.random.Generator, n: int) -> Effects:
     """Draw standard normal contents (n, 6), noise (n, p) and errors (n,)."""
-    return rng.standard_normal((n, _CONTENT.size)), rng.standard_normal((n, _P)), rng.standard_normal(n)
+    return rng.standard_normal((n, _CONTENT.size)), rng.standard_normal((n, N_WAVELENGTHS)), rng.standard_normal(n)
 
 
-def _draw(rng: np.random.Generator, share: float, lots: _Effects, codes: IntArray) -> Data:
+def draw(rng: np.random.Generator, share: float, lots: Effects, codes: IntArray) -> Data:
     """Draw one spectrum for each code, of the batch that the code says."""
     z, noise, error = (
         np.sqrt(share) * lot[codes] + np.sqrt(1.0 - share) * own
-        for lot, own in zip(lots, _effects(rng, codes.size), strict=True)
+        for lot, own in zip(lots, effects(rng, codes.size), strict=True)
     )
     x = (z * _CONTENT) @ _PURE + _NOISE * (noise @ _CORRELATED.T)
     return Data(x, z[:, 0] + _REFERENCE_ERROR * error, codes)
@@ -178,10 +178,10 @@ def false_alarms(case: Case, data_sets: int) -> dict[str, Array]:
 def _data_set(case: Case, rng: np.random.Generator) -> tuple[Calibrated, Data, Data]:
     """One calibration, new spectra of its own batches, and spectra of new batches."""
     codes = np.repeat(np.arange(case.batches), case.size)
-    lots = _effects(rng, case.batches)
-    found = _calibrate(_draw(rng, case.share, lots, codes), case.n_components)
-    known = _draw(rng, case.share, lots, np.arange(_NEW) % case.batches)
-    return found, known, _draw(rng, case.share, _effects(rng, _NEW), np.arange(_NEW))
+    lots = effects(rng, case.batches)
+    found = _calibrate(draw(rng, case.share, lots, codes), case.n_components)
+    known = draw(rng, case.share, lots, np.arange(_NEW) % case.batches)
+    return found, known, draw(rng, case.share, effects(rng, _NEW), np.arange(_NEW))
 
 
 def interval_coverage(case: Case, data_sets: int) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import calibrate, endpoints, preprocess, speed
+from benchmarks import calibrate, endpoints, preprocess, search, speed
 from pat import artefact
 from pat.errors import InputError
 
@@ -23,6 +23,7 @@ def main() -> None:
     print("\nCalibration, medians of runs in turn, answers equal before they are timed; one thread unless it says so,")
     print("one pass on two; times beside ours, which comes first. SIMULATED spectra")
     print(calibrate.table(calibrate.measure()))
+    print(calibrate.table(search.measure()))
     print("\nEnd-points of 500 SIMULATED blends (delay: revolutions after the truth, median and 90 %)")
     print(endpoints.table(endpoints.study(content, endpoints.BLENDS, progress=True)))
     risk = endpoints.study(content, {"limit": 500, "below": 100, "fast": 100}, progress=True)

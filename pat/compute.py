@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import dask.base
@@ -25,8 +25,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import OpenBLASController, get_cached_controller
 
+from pat.cluster import cluster
 from pat.core.types import Array
-from pat.errors import InputError, MissingExtra
+from pat.errors import InputError
 from pat.spectra import split_batches
 
 _T = TypeVar("_T")
@@ -48,14 +49,12 @@ def scheduler(name: str | None = None) -> Iterator[None]:
 
     Raises
     ------
-    InputError
-        If the name is none of these.
-    MissingExtra
-        If an address is given and the package distributed is not installed.
+    InputError, MissingExtra
+        If the name is none of these; and as `pat.cluster.cluster`.
     """
     chosen = name or os.environ.get("PAT_SCHEDULER", "")
     if "://" in chosen:
-        with _client(chosen):
+        with cluster(chosen):
             yield
     elif chosen in _SCHEDULERS:
         with dask.config.set(scheduler=chosen):
@@ -226,15 +225,6 @@ def load(data: _Data, *, here: bool = False, progress: str | None = None) -> _Da
 def _compute(tasks: Sequence[Any], progress: str | None) -> list[Any]:
     with computing(progress):
         return list(dask.base.compute(*tasks))  # type: ignore[no-untyped-call]
-
-
-def _client(address: str) -> AbstractContextManager[Any]:
-    try:
-        from dask.distributed import Client
-    except ImportError as error:
-        raise MissingExtra("a cluster needs the package distributed: pip install distributed") from error
-    client: AbstractContextManager[Any] = Client(address)  # type: ignore[no-untyped-call]
-    return client
 
 
 def _rows(block: Array, func: Callable[[Array], Array], n_out: int) -> Array:

@@ -21,6 +21,11 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
+def place(text: str) -> str | Path:
+    """Return where a user says that a store lies: a URL as it was given, else a path."""
+    return text if "://" in text else Path(text)
+
+
 def canonical_json(document: Any) -> bytes:
     """Return the one byte form of a JSON document: sorted keys, no white space, no NaN.
 
@@ -178,20 +183,17 @@ def replaced_folder(target: Path) -> Iterator[Path]:
             _refuse_other(target, place)
             _swap(fresh, place)
             _sync_folder(place.parent)
-        except OSError as error:
-            # A full disk is about the place that was asked for, not about the hidden folder.
-            if error.errno is None or not Path(error.filename or fresh).is_relative_to(fresh):
-                raise
-            raise OSError(error.errno, error.strerror, os.fspath(target)) from error
-        except KeyboardInterrupt:
+        except BaseException as error:
             _remove_while_written(fresh)
+            # A full disk is about the place that was asked for, not about the hidden folder.
+            if isinstance(error, OSError) and error.errno and Path(error.filename or fresh).is_relative_to(fresh):
+                raise OSError(error.errno, error.strerror, os.fspath(target)) from error
             raise
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)  # what it has replaced
 
 
 def _remove_while_written(folder: Path) -> None:
-    """Remove a folder that threads of a computation which was interrupted may still be writing into."""
+    """Remove a folder that threads of a write which failed or was interrupted may still be writing into."""
     for _ in range(20):
         shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.1)

@@ -74,7 +74,7 @@ def learn(method: Method, ds: xr.Dataset, batches: Sequence[str], *, progress: s
     -------
     Method
         From here on the numbers are fixed references, a part of the controlled document like every other constant: a
-        cross-validation of this method does not learn them anew.
+        cross-validation of this method does not learn them anew, except what OSC learnt from reference values.
 
     Raises
     ------

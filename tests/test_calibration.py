@@ -19,6 +19,7 @@ from pat.calibration import Calibration, calibrate, choose_components, root_mean
 from pat.core import diagnostics
 from pat.core.types import Array
 from pat.errors import InputError, SpectraError
+from pat.limits import scaled_f_limit, three_moment_limit
 from pat.method import Method
 from pat.spectra import batch_codes, build, open_store, write_store
 from pat.treatment import treat
@@ -69,7 +70,7 @@ def test_cross_validation_is_scikit_learn_s(calibrated: Calibration) -> None:
     ds = spectra()
     X, y = treated_values(method(), ds), ds["api"].values
     found = calibrated.cross_validation
-    a = calibrated.model.n_components
+    a, residuals = calibrated.model.n_components, np.empty_like(X)
     for train, test in LeaveOneGroupOut().split(X, y, batch_codes(ds)):
         for n_components in range(1, 7):
             other = PLSRegression(n_components, scale=False).fit(X[train], y[train])
@@ -80,6 +81,11 @@ def test_cross_validation_is_scikit_learn_s(calibrated: Calibration) -> None:
         residual = X[test] - X[train].mean(axis=0) - scores @ other.x_loadings_.T
         np.testing.assert_allclose(found.t2[test], (scores**2 / variance).sum(axis=1), rtol=1e-8)
         np.testing.assert_allclose(found.q[test], (residual**2).sum(axis=1), rtol=1e-8)
+        residuals[test] = residual
+    # The limits themselves are held against simulation in test_limits and test_coverage.
+    confidence = calibrated.method.calibration.scope_confidence
+    assert calibrated.q_limit == pytest.approx(three_moment_limit(residuals, batch_codes(ds), confidence), rel=1e-7)
+    assert calibrated.t2_limit == pytest.approx(scaled_f_limit(found.t2, batch_codes(ds), confidence))
     assert found.batch.tolist() == ds["batch"].values.tolist()
     np.testing.assert_array_equal(found.reference, y)
 

@@ -148,7 +148,7 @@ def leaderboard() -> pd.DataFrame:
 
 
 def test_the_search_landscape_is_ranked() -> None:
-    figure: Any = plots.search_landscape(leaderboard(), "% w/w")
+    figure: Any = plots.search_landscape(leaderboard(), "% w/w", "lot")
     ax = figure.axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["snv + d1", "msc", "snv", "none"]
     near, others = ax.containers
@@ -156,7 +156,7 @@ def test_the_search_landscape_is_ranked() -> None:
     np.testing.assert_array_equal(others.lines[0].get_xdata(), [0.30, 0.50])
     counts = [text.get_text() for text in ax.texts if text.get_text().isdigit()]
     assert counts == ["3", "5", "4", "7"]
-    assert "The best 4 of 5 chains" in text_of(figure)
+    assert "The best 4 of 5 chains by RMSECV, left out lot by lot" in text_of(figure)
     assert "The best 2 of 5 chains" in text_of(plots.search_landscape(leaderboard(), "% w/w", shown=2))
 
 

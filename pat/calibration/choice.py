@@ -35,10 +35,14 @@ def root_mean_square(errors: Array, codes: IntArray) -> tuple[Array, Array]:
     B / (B - 1) * sum(r_b^2) / n^2 (Cochran, *Sampling Techniques* (1977), 6.4), and that of its root a quarter
     of this over m.
     """
-    n, n_groups = errors.shape[0], int(codes.max()) + 1
-    sums = _group_sums(errors**2, codes)
+    return rms_of_groups(_group_sums(errors**2, codes), np.bincount(codes))
+
+
+def rms_of_groups(sums: Array, sizes: IntArray) -> tuple[Array, Array]:
+    """`root_mean_square` from each group's sum of squares (B, A) and number of spectra (B,)."""
+    n, n_groups = int(sizes.sum()), sizes.size
     mean_square = sums.sum(axis=0) / n
-    residual = sums - np.bincount(codes)[:, None] * mean_square
+    residual = sums - sizes[:, None] * mean_square
     variance = n_groups / (n_groups - 1) * (residual**2).sum(axis=0) / n**2
     rms = np.sqrt(mean_square)
     with np.errstate(invalid="ignore", divide="ignore"):

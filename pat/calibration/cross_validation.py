@@ -11,7 +11,7 @@ from pat import compute
 from pat.calibration.choice import components_by_rule, root_mean_square
 from pat.calibration.folds import Folds
 from pat.calibration.model import CrossValidation
-from pat.core.crossval import Group, HeldOut, blocks_in_step, consecutive, held_out
+from pat.core.crossval import Group, HeldOut, Kept, blocks_in_step, consecutive, held_out
 from pat.core.pls import Moments
 from pat.core.types import Array, IntArray
 from pat.errors import InputError, SpectraError
@@ -32,14 +32,20 @@ def readings(batch: xr.Dataset, analyte: str) -> tuple[Array, Array]:
     return x, y
 
 
+# Spectra of all folds together whose residuals are kept: so many tell the covariance of the residuals, and fit in
+# memory however many there are.
+_KEPT = 4096
+
+
 @dataclass(frozen=True)
 class Fold:
-    """One fold under the model of all others: reference (n,); the rest (n, A_max), a column for each number."""
+    """One fold under the model of all others: reference (n,); predicted, T2 and Q (n, A_max), a column a number."""
 
     reference: Array
     predicted: Array
     t2: Array
     q: Array
+    kept: Kept
 
 
 def groups_of(folds: Folds, analyte: str, indices: range) -> list[tuple[str, xr.Dataset]]:
@@ -60,24 +66,31 @@ def leave_each_out(method: Method, folds: Folds, total: Moments, progress: str |
     Some folds advance together; such blocks of folds run in parallel, and hold the spectra of their own folds alone.
     """
     most, analyte = method.calibration.max_components, method.analyte.name
+    keep = rows_to_keep(folds)
 
     def block(named: list[tuple[str, xr.Dataset]]) -> list[Fold]:
         groups = [group(one, analyte) for one in named]
-        found = held_out(total, groups, most)
-        return [_complete(one, left_out, most) for one, left_out in zip(groups, found, strict=True)]
+        found = held_out(total, groups, most, keep=keep)
+        return [completed(one, left_out, most) for one, left_out in zip(groups, found, strict=True)]
 
     in_step = blocks_in_step([rows.size for rows in folds.rows], total.sum_x.size)
     blocks = [groups_of(folds, analyte, indices) for indices in in_step]
     return [fold for found in compute.map_items(block, blocks, progress=progress) for fold in found]
 
 
-def _complete(group: Group, found: HeldOut, most: int) -> Fold:
+def rows_to_keep(folds: Folds) -> int:
+    """Say how many spectra of each fold keep their residuals."""
+    return max(_KEPT // len(folds.names), 1)
+
+
+def completed(group: Group, found: HeldOut, most: int) -> Fold:
+    """Return a fold that was left out, if the others hold all components; raises `InputError` if not."""
     if found.n_components < most:
         raise InputError(
             f"calibration.max_components must be at most {found.n_components}: without {group.name} the spectra hold "
             "no more that varies with the reference values"
         )
-    return Fold(group.y, found.predicted, found.t2, found.q)
+    return Fold(group.y, found.predicted, found.t2, found.q, found.kept[0])
 
 
 def cross_validation(rule: str, folds: Folds, found: list[Fold]) -> tuple[int, CrossValidation]:

@@ -10,14 +10,15 @@ import numpy as np
 import xarray as xr
 
 from pat import compute
-from pat.calibration.cross_validation import cross_validation, leave_each_out, readings
+from pat.calibration.cross_validation import Fold, cross_validation, leave_each_out, readings
 from pat.calibration.folds import folds_of
 from pat.calibration.model import Calibration, CrossValidation
+from pat.calibration.relearning import has_learnt_from_references, relearn_each_out
 from pat.core import pls
 from pat.core.crossval import consecutive
 from pat.core.pls import Moments, PLSModel
 from pat.errors import InputError
-from pat.limits import hotelling_t2_limit, scaled_chi2_limit
+from pat.limits import hotelling_t2_limit, scaled_f_limit, three_moment_limit
 from pat.method import Method
 from pat.spectra import batch_codes, batch_facts, batch_names, batches_with_role, select_batches
 from pat.treatment import treated_by
@@ -42,7 +43,8 @@ def calibrate(
     ----------
     method : Method
     ds : Dataset
-        Raw spectra, or spectra that `treat` has treated by this method.
+        Raw spectra, or spectra that `treat` has treated by this method; raw ones where a step has learnt from
+        reference values (OSC), which cross-validation learns anew without each fold.
     batches : sequence of str, optional
         Batches to calibrate on; by default those with the role ``calibration``, or where batches have no roles, all
         with reference values.
@@ -59,14 +61,15 @@ def calibrate(
     ------
     InputError
         If the data do not fit the method, hold saturated calibration spectra, or are too few for it: under 3 batches
-        or folds, or fewer spectra or wavelengths than the method's `max_components` needs once a fold is left out; or
-        if a fold would split a batch.
+        or folds, or fewer spectra or wavelengths than the method's `max_components` needs once a fold is left out; if a
+        fold would split a batch; or if a step has learnt from the reference values of other spectra than these.
 
     Notes
     -----
     The number of components follows from RMSECV by the method's rule; see `components_by_rule`. The limits of T2 and Q
-    are scaled chi-square limits of cross-validated values: a model's own calibration spectra lie closer to it than
-    any new spectrum will.
+    come from spectra under models that did not see their fold, since a model's own calibration spectra lie closer to it
+    than any new spectrum will, and allow for the folds being few: `pat.limits.scaled_f_limit` of T2,
+    `pat.limits.three_moment_limit` of the residuals, of up to 4096 spectra from all folds.
     """
     treated, rules = treated_by(method, ds), method.calibration
     names = calibration_batches(method, treated, batches)
@@ -74,21 +77,34 @@ def calibrate(
     folds = folds_of(method, treated, names, split_batches=split_batches)
     total = total_moments(method, treated, names)
     require_enough(rules.max_components, total.n - folds.largest, total.sum_x.size)
-    found = leave_each_out(method, folds, total, progress)
+    if has_learnt_from_references(method):
+        found = relearn_each_out(method, select_batches(ds, names), folds, progress)
+    else:
+        found = leave_each_out(method, folds, total, progress)
     a, validated = cross_validation(rules.component_rule, folds, found)
     model = pls.fit(total, rules.max_components).truncated(a)
     return Calibration(
         method=method,
         wavelength=np.asarray(treated.attrs["native_wavelength"], dtype=np.float64),
         model=model,
-        t2_limit=scaled_chi2_limit(validated.t2, rules.scope_confidence),
-        q_limit=scaled_chi2_limit(validated.q, rules.scope_confidence),
+        t2_limit=_t2_limit(validated, rules.scope_confidence),
+        q_limit=_q_limit(found, a, rules.scope_confidence),
         cross_validation=validated,
         figures=_figures(model, total, validated, rules.scope_confidence) | {"n_folds": len(folds.names)},
         batches=names,
         lots={name: lot for name, lot in batch_facts(treated, "lot").items() if lot and name in names},
         data_sha256=str(treated.attrs["raw_sha256"]),
     )
+
+
+def _t2_limit(validated: CrossValidation, confidence: float) -> float:
+    return scaled_f_limit(validated.t2, np.unique(validated.fold, return_inverse=True)[1], confidence)
+
+
+def _q_limit(found: Sequence[Fold], n_components: int, confidence: float) -> float:
+    residuals = [fold.kept.residuals(n_components) for fold in found]
+    codes = np.repeat(np.arange(len(residuals)), [part.shape[0] for part in residuals])
+    return three_moment_limit(np.concatenate(residuals), codes, confidence)
 
 
 def require_reference(method: Method, ds: xr.Dataset) -> None:

@@ -98,6 +98,22 @@ def _require_whole_batches(by: str, batch: list[str], names: list[str]) -> None:
             )
 
 
+def in_turn(by: str) -> str:
+    """Say in a few words what is left out in turn.
+
+    Parameters
+    ----------
+    by : str
+        As in `fold_names`.
+
+    Examples
+    --------
+    >>> in_turn("batch"), in_turn("lot")
+    ('batch by batch', 'lot by lot')
+    """
+    return f"in {_RANDOM_FOLDS} random folds" if by == "random" else f"{by} by {by}"
+
+
 @dataclass(frozen=True)
 class Folds:
     """Spectra with reference values, and which of them are left out together.

@@ -18,6 +18,7 @@ from pat.calibration.choice import components_by_rule, root_mean_square
 from pat.calibration.cross_validation import fold_codes, group, groups_of
 from pat.calibration.fitting import calibration_batches, require_enough, total_moments
 from pat.calibration.folds import Folds, folds_of
+from pat.calibration.relearning import require_no_references
 from pat.core.crossval import Group, HeldOut, blocks_in_step, held_out
 from pat.core.pls import Moments, moments, without
 from pat.core.types import Array, IntArray
@@ -81,12 +82,13 @@ def nested_cross_validation(
     Raises
     ------
     InputError
-        As `calibrate`; two folds are left out at a time.
+        As `calibrate`; two folds are left out at a time. A method with OSC is refused.
 
     References
     ----------
     Stone, *J. R. Stat. Soc. B* 36 (1974) 111; Filzmoser, Liebmann and Varmuza, *J. Chemometrics* 23 (2009) 160.
     """
+    require_no_references(method, "nested cross-validation")
     treated = treated_by(method, ds)
     names = calibration_batches(method, treated, batches)
     folds = folds_of(method, treated, names, split_batches=split_batches)

@@ -13,6 +13,7 @@ from pat.calibration.choice import components_by_rule
 from pat.calibration.cross_validation import readings
 from pat.calibration.fitting import calibration_batches
 from pat.calibration.folds import folds_of
+from pat.calibration.relearning import require_no_references
 from pat.core import pls
 from pat.core.crossval import leave_groups_out
 from pat.core.types import Array, IntArray
@@ -69,7 +70,7 @@ def permutation_test(
     Raises
     ------
     InputError
-        As `calibrate`.
+        As `calibrate`. A method with OSC is refused.
 
     Notes
     -----
@@ -81,6 +82,7 @@ def permutation_test(
     ----------
     Lindgren et al., *J. Chemometrics* 10 (1996) 521; exchangeable blocks: Winkler et al., *NeuroImage* 123 (2015) 253.
     """
+    require_no_references(method, "the permutation test")
     treated = treated_by(method, ds)
     folds = folds_of(method, treated, calibration_batches(method, treated, batches), split_batches=split_batches)
     rows = np.concatenate(folds.rows)

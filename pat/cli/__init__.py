@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pat import __version__
+from pat import __version__, kernels
 from pat.cli import diagnostics, importing, laboratory, line, retraining, search, simulate
 from pat.cli.framework import Command, Outcome, to_json
 from pat.errors import MissingExtra, PatError, in_one_line
@@ -26,6 +26,9 @@ COMMANDS: tuple[Command, ...] = (
     *retraining.COMMANDS,
     *simulate.COMMANDS,
 )
+
+
+_SCHEDULER = "where to compute: threads, processes, synchronous, or tcp://... of a Dask cluster"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(command.name, help=command.summary, description=f"{command.summary}.")
         command.arguments(sub)
         sub.add_argument("--json", action="store_true", help="print one JSON document (null, never NaN)")
+        if command.computes:
+            sub.add_argument("--scheduler", metavar="NAME", help=_SCHEDULER)
         sub.set_defaults(command=command)
     return parser
 
@@ -76,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace) -> Outcome:
     command: Command = args.command
     try:
-        return command.run(args)
+        return _computed(command, args) if command.computes else command.run(args)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "pat") or package in sys.stdlib_module_names:
@@ -84,6 +89,15 @@ def _run(args: argparse.Namespace) -> Outcome:
         raise MissingExtra(
             f'`pat {command.name}` needs {package}, which is not installed: pip install "pat-blend[lab]"'
         ) from error
+
+
+def _computed(command: Command, args: argparse.Namespace) -> Outcome:
+    """Run a command that computes, where the user chose."""
+    kernels.pin()  # before numpy is loaded
+    from pat import compute
+
+    with compute.scheduler(args.scheduler):
+        return command.run(args)
 
 
 def _report(error: PatError, as_json: bool) -> int:

@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 
 from pat.cli.framework import Command, Outcome
+from pat.files import place
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("method", metavar="METHOD", type=Path, help="method.yaml")
-    parser.add_argument("--data", metavar="STORE", required=True, type=Path, help="store of raw spectra")
+    parser.add_argument("--data", metavar="STORE", required=True, type=place, help="store of raw spectra, or its URL")
     parser.add_argument("--out", metavar="DIR", required=True, type=Path, help="working folder of pat calibrate")
     parser.add_argument("--confidence", type=float, default=0.99, help="share of ordinary spectra below a limit")
 
@@ -35,4 +36,6 @@ def _outliers(args: argparse.Namespace) -> Outcome:
     return Outcome(document, str(found))
 
 
-COMMANDS = (Command("outliers", "Say which calibration spectra and batches stand out", _arguments, _outliers),)
+COMMANDS = (
+    Command("outliers", "Say which calibration spectra and batches stand out", _arguments, _outliers, computes=True),
+)

@@ -47,12 +47,15 @@ class Command:
     run : callable
         Takes the parsed arguments and returns the `Outcome`. It imports what it needs itself, so that
         ``pat --help`` stays instant and a missing package is an error of this command alone.
+    computes : bool, default False
+        Whether it computes with Dask, where ``--scheduler`` says.
     """
 
     name: str
     summary: str
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], Outcome]
+    computes: bool = False
 
 
 def to_json(document: object) -> str:

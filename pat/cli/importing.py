@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 
 from pat.cli.framework import Command, Outcome, facts, table
+from pat.files import place
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spectra", metavar="SPECTRA", nargs="+", type=Path, help="wide CSV, one row a spectrum")
-    parser.add_argument("--to", metavar="STORE", required=True, type=Path, help="Zarr store to write")
+    parser.add_argument("--to", metavar="STORE", required=True, type=place, help="Zarr store to write, or its URL")
     parser.add_argument("--batches", metavar="FILE", type=Path, help="CSV of what is known of each batch")
 
 

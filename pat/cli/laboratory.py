@@ -10,9 +10,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pat import kernels
 from pat.cli.framework import Command, Outcome, facts, table
 from pat.errors import InputError
+from pat.files import place
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,7 +27,7 @@ _CALIBRATION, _HOMOGENEITY, _VALIDATION = "calibration", "homogeneity", "validat
 
 def _shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("method", metavar="METHOD", type=Path, help="method.yaml")
-    parser.add_argument("--data", metavar="STORE", required=True, type=Path, help="store of raw spectra")
+    parser.add_argument("--data", metavar="STORE", required=True, type=place, help="store of raw spectra, or its URL")
     parser.add_argument("--out", metavar="DIR", required=True, type=Path, help="working folder of the four steps")
 
 
@@ -48,17 +48,19 @@ def _report_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _refuse_store(args: argparse.Namespace, written: Path) -> None:
     """Refuse to write into the store: raw spectra are never changed."""
-    place, store = written.resolve(), args.data.resolve()
-    if place == store or store in place.parents:
+    if isinstance(args.data, str):  # a URL, where no file of this machine lies
+        return
+    target, store = written.resolve(), args.data.resolve()
+    if target == store or store in target.parents:
         raise InputError(f"{written}: expected a place outside the store {args.data}, which is never changed")
 
 
 def _refuse_sources(args: argparse.Namespace) -> None:
     """Refuse to write, with ``--to``, over what the command reads."""
     _refuse_store(args, args.to)
-    place = args.to.resolve()
+    target = args.to.resolve()
     for name, read in (("METHOD", args.method), ("--data", args.data), ("--out", args.out)):
-        if place == read.resolve() or place in read.resolve().parents:
+        if isinstance(read, Path) and (target == read.resolve() or target in read.resolve().parents):
             raise InputError(f"{args.to}: expected a place of its own, got one that {name} ({read}) lies in")
 
 
@@ -73,7 +75,6 @@ def _parts(args: argparse.Namespace) -> tuple[Method, Calibration, HomogeneityMo
 
 
 def _calibrate(args: argparse.Namespace) -> Outcome:
-    kernels.pin()
     from pat.calibration import calibrate
     from pat.homogeneity import HomogeneityModel, learn
     from pat.method import Method
@@ -83,11 +84,11 @@ def _calibrate(args: argparse.Namespace) -> Outcome:
 
     _refuse_store(args, args.out)
     method = Method.load(args.method)
-    treated = treat(method, open_store(args.data, verify=True))
-    calibration = calibrate(method, treated, progress="calibrating")
+    raw = open_store(args.data, verify=True)
+    calibration = calibrate(method, raw, progress="calibrating")
     document: dict[str, object] = {"out": args.out, "batches": len(calibration.batches), **calibration.figures}
     progress = "learning the end-point rule"
-    model = learn(method, calibration, treated, progress=progress) if method.homogeneity else None
+    model = learn(method, calibration, treat(method, raw), progress=progress) if method.homogeneity else None
     calibration.save(args.out / _CALIBRATION)
     # What was learnt and validated with another calibration is out of date, and would be refused.
     HomogeneityModel.remove(args.out / _HOMOGENEITY)
@@ -99,7 +100,6 @@ def _calibrate(args: argparse.Namespace) -> Outcome:
 
 
 def _validate(args: argparse.Namespace) -> Outcome:
-    kernels.pin()
     from pat.readers.truth import read_truth
     from pat.spectra import open_store
     from pat.validation.gate import PLAIN
@@ -133,7 +133,6 @@ def _validated(args: argparse.Namespace) -> tuple[Validation, xr.Dataset, str]:
 
 
 def _export(args: argparse.Namespace) -> Outcome:
-    kernels.pin()
     from pat.export import export
 
     _refuse_sources(args)
@@ -144,7 +143,6 @@ def _export(args: argparse.Namespace) -> Outcome:
 
 
 def _report(args: argparse.Namespace) -> Outcome:
-    kernels.pin()
     from pat.files import write_bytes
 
     _refuse_sources(args)
@@ -157,8 +155,16 @@ def _report(args: argparse.Namespace) -> Outcome:
 
 
 COMMANDS = (
-    Command("calibrate", "Calibrate a method and learn its end-point rule", _shared, _calibrate),
-    Command("validate", "Validate a calibrated method on batches never used before", _validate_arguments, _validate),
-    Command("export", "Write the artefact of a validated method", _export_arguments, _export),
-    Command("report", "Write the report of a validated method as one HTML page", _report_arguments, _report),
+    Command("calibrate", "Calibrate a method and learn its end-point rule", _shared, _calibrate, computes=True),
+    Command(
+        "validate",
+        "Validate a calibrated method on batches never used before",
+        _validate_arguments,
+        _validate,
+        computes=True,
+    ),
+    Command("export", "Write the artefact of a validated method", _export_arguments, _export, computes=True),
+    Command(
+        "report", "Write the report of a validated method as one HTML page", _report_arguments, _report, computes=True
+    ),
 )

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pat import kernels
 from pat.cli.framework import Command, Outcome, facts
+from pat.files import place
 
 if TYPE_CHECKING:
     from pat import retraining
@@ -19,7 +19,7 @@ def _method_argument(parser: argparse.ArgumentParser) -> None:
 
 def _retrain_arguments(parser: argparse.ArgumentParser) -> None:
     _method_argument(parser)
-    parser.add_argument("--data", metavar="STORE", required=True, type=Path, help="store of raw spectra, old and new")
+    parser.add_argument("--data", metavar="STORE", required=True, type=place, help="store of raw spectra, old and new")
     parser.add_argument("--truth", metavar="FILE", type=Path, help="CSV with the truth of the validation blends")
     parser.add_argument(
         "--champion", metavar="ARTEFACT", type=Path, help="the champion's artefact, where MLflow does not know it"
@@ -36,7 +36,6 @@ def _promote_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _retrain(args: argparse.Namespace) -> Outcome:
-    kernels.pin()
     from pat import retraining
     from pat.method import Method
     from pat.readers.truth import read_truth
@@ -84,6 +83,12 @@ def _promote(args: argparse.Namespace) -> Outcome:
 
 
 COMMANDS = (
-    Command("retrain", "Make a challenger from new reference data and compare it", _retrain_arguments, _retrain),
+    Command(
+        "retrain",
+        "Make a challenger from new reference data and compare it",
+        _retrain_arguments,
+        _retrain,
+        computes=True,
+    ),
     Command("promote", "Make a registered version the champion, as a person decided", _promote_arguments, _promote),
 )

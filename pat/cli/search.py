@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pat.cli.framework import Command, Outcome, table
+from pat.files import place
 
 if TYPE_CHECKING:
     from pat.method import Method
@@ -18,26 +19,21 @@ _SHOWN = 10
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("method", metavar="METHOD", type=Path, help="method.yaml that the search starts from")
     parser.add_argument("--space", metavar="FILE", required=True, type=Path, help="YAML of the alternatives")
-    parser.add_argument("--data", metavar="STORE", required=True, type=Path, help="store of raw spectra")
-    parser.add_argument(
-        "--out", metavar="DIR", required=True, type=Path, help="folder of the search"
-    )
+    parser.add_argument("--data", metavar="STORE", required=True, type=place, help="store of raw spectra, or its URL")
+    parser.add_argument("--out", metavar="DIR", required=True, type=Path, help="folder of the search")
     parser.add_argument(
         "--outer-folds", metavar="N", type=int, default=5, help="of the nested estimate (default 5; 0 leaves it out)"
     )
-    parser.add_argument("--scheduler", metavar="NAME", help="threads, processes, or tcp://... of a Dask cluster")
 
 
 def _run(args: argparse.Namespace) -> Outcome:
-    from pat import compute
     from pat.method import Method
     from pat.search import Space, chosen_method, search, write_search
     from pat.spectra import open_store
 
     method, space, raw = Method.load(args.method), Space.load(args.space), open_store(args.data)
-    with compute.scheduler(args.scheduler):
-        found = search(method, space, raw, folder=args.out, n_outer=args.outer_folds, progress="searching")
-        chosen = chosen_method(found, method, space, raw)
+    found = search(method, space, raw, folder=args.out, n_outer=args.outer_folds, progress="searching")
+    chosen = chosen_method(found, method, space, raw)
     files = write_search(args.out, found, chosen)
     run = _log(method, found, str(raw.attrs["sha256"]), files)
     document = {"out": args.out, "mlflow_run": run, **found.to_dict()}
@@ -59,7 +55,7 @@ def _log(method: Method, found: Search, data_sha256: str, files: list[Path]) -> 
     ]
     metrics = {"rmsecv": found.winner.error, "chains": float(len(found.scores))}
     if found.nested is not None:
-        metrics["nested_rmse"] = found.nested.rmse
+        metrics |= {"nested_rmse": found.nested.rmse, "nested_se": found.nested.standard_error}
     return tracking.log_search(method, trials, metrics=metrics, tags={"data_sha256": data_sha256}, files=files)
 
 
@@ -75,9 +71,11 @@ def _text(found: Search, chosen: Method, out: Path) -> str:
     if found.nested is not None:
         lines.append(
             f"the best of many is good partly by luck: with the choice made without the batches that judge it, "
-            f"{found.nested.rmse:.4g} {units}"
+            f"{found.nested.rmse:.4g} {units}, standard error {found.nested.standard_error:.2g}"
         )
     return "\n".join([*lines, f"method: {out / 'method.yaml'} (a proposal: calibrate and validate it)"])
 
 
-COMMANDS = (Command("search", "Try every chain of a search space by cross-validation", _arguments, _run),)
+COMMANDS = (
+    Command("search", "Try every chain of a search space by cross-validation", _arguments, _run, computes=True),
+)

@@ -109,8 +109,9 @@ def rmsecv_curve(calibration: Calibration) -> Figure:
         ax.annotate("smallest + one standard error", (a[-1], bound), (0, 4), textcoords="offset points", ha="right",
                     fontsize=8, color=GREY)  # fmt: skip
     ax.plot(chosen, cv.rmsecv[chosen - 1], "o", markersize=11, markerfacecolor="none", color=RED, markeredgewidth=1.8)
-    ax.annotate(f"{chosen} chosen", (chosen, cv.rmsecv[chosen - 1]), (8, 12), textcoords="offset points", color=RED,
-                fontweight="bold")  # fmt: skip
+    # Below the curve there is room, whatever the bound above it says.
+    ax.annotate(f"{chosen} chosen", (chosen, cv.rmsecv[chosen - 1]), (0, -22), textcoords="offset points", color=RED,
+                ha="center", fontweight="bold")  # fmt: skip
     ax.set_xticks(a)
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel("PLS components (latent variables)")

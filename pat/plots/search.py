@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pat.calibration.folds import in_turn
 from pat.errors import InputError
 from pat.plots.style import BLUE, GREY, HALF, INK, panels, styled
 
@@ -18,7 +19,7 @@ _LETTER, _ROW = 0.072, 0.21
 
 
 @styled
-def search_landscape(table: pd.DataFrame, units: str, shown: int = 30) -> Figure:
+def search_landscape(table: pd.DataFrame, units: str, folds: str = "batch", shown: int = 30) -> Figure:
     """Chains of a method search, ranked by RMSECV, with standard errors and numbers of components.
 
     Parameters
@@ -27,6 +28,8 @@ def search_landscape(table: pd.DataFrame, units: str, shown: int = 30) -> Figure
         A row for each chain: ``chain`` (its name), ``rmsecv``, ``standard_error``, ``n_components``.
     units : str
         Of RMSECV.
+    folds : str
+        What cross-validation left out together, as the method's `calibration.folds` says.
     shown : int
         Most chains drawn, the best ones; the title says how many there are.
 
@@ -47,7 +50,7 @@ def search_landscape(table: pd.DataFrame, units: str, shown: int = 30) -> Figure
     ax.set_yticks(np.arange(len(top)), names)
     ax.set(ylim=(len(top) - 0.4, -0.6), xlabel=f"RMSECV ({units}) and its standard error")
     of = f"{len(table)} chains" if len(top) == len(table) else f"The best {len(top)} of {len(table)} chains"
-    figure.suptitle(f"{of} by RMSECV, whole batches left out", x=0.01, ha="left", fontsize=10, weight="bold")
+    figure.suptitle(f"{of} by RMSECV, left out {in_turn(folds)}", x=0.01, ha="left", fontsize=10, weight="bold")
     figure.legend(loc="outside lower right", ncols=2)
     return figure
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pat.calibration.choice import components_by_rule, root_mean_square
 from pat.core import pls
-from pat.core.crossval import leave_groups_out
+from pat.core.crossval import Group, LinearMap, left_out_through
 from pat.core.pls import Moments
 from pat.core.preprocess import Treatment, fit_treatment, learns, split_linear
 from pat.core.types import Array, BoolArray, IntArray
@@ -77,21 +77,24 @@ def in_families(chains: Sequence[Chain], wavelength: Array) -> list[list[Chain]]
     """
     families: dict[bytes, list[Chain]] = {}
     for chain in chains:
-        families.setdefault(_prefix(chain, wavelength), []).append(chain)
+        ranges, head, _ = _parts(chain, wavelength)
+        families.setdefault(canonical_json([ranges, head]), []).append(chain)
     return list(families.values())
 
 
-def _prefix(chain: Chain, wavelength: Array) -> bytes:
+def _parts(chain: Chain, wavelength: Array) -> tuple[list[Any], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Ranges of a chain, its steps up to the last one that is not linear or learns, and the linear steps after it."""
     document = chain.method.document()
-    steps = document["preprocessing"]
-    if any(map(learns, steps)):
-        return canonical_json([chain.key])
-    treatment = chain.method.treatment(wavelength)
-    return canonical_json([document["spectra"]["ranges"], steps[: len(steps) - treatment.n_linear]])
+    ranges, steps = document["spectra"]["ranges"], document["preprocessing"]
+    # A step that learns leaves the axis as it is, so the others compile without it.
+    n_linear = Treatment(wavelength, ranges, [step for step in steps if not learns(step)]).n_linear
+    n_fixed = next((i for i, step in enumerate(reversed(steps)) if learns(step)), len(steps))
+    n_head = len(steps) - min(n_linear, n_fixed)
+    return ranges, steps[:n_head], steps[n_head:]
 
 
 def score_family(family: Sequence[Chain], data: Data, folds: Sequence[IntArray]) -> Iterator[ChainScore]:
-    """Cross-validate the chains of a family.
+    """Cross-validate the chains of a family, all in step.
 
     Parameters
     ----------
@@ -104,124 +107,121 @@ def score_family(family: Sequence[Chain], data: Data, folds: Sequence[IntArray])
     Yields
     ------
     ChainScore
-        One for each chain; a chain that these data do not suffice for says why.
+        One for each chain; a chain that these data do not suffice for says why, and stops no other.
     """
-    first = family[0].method.document()["preprocessing"]
-    if any(map(learns, first)):
-        yield from (_guarded(chain, partial(_score_learning, chain, data, folds)) for chain in family)
-        return
-    head, _, _ = split_linear(family[0].method.treatment(data.wavelength))
-    x = head(data.x)
-    whole = _moments(x, data.y)
-    for chain in family:
-        yield _guarded(chain, partial(_score_tail, chain, x, whole, data, folds))
-
-
-def _guarded(chain: Chain, score: Callable[[], ChainScore]) -> ChainScore:
-    """Let a chain that cannot be calibrated say so, and stop no other."""
     try:
-        return score()
+        yield from _score_together(family, data, folds)
     except InputError as error:
-        return ChainScore(chain.key, chain.label, problem=str(error).splitlines()[0])
+        if len(family) > 1:
+            for chain in family:
+                yield from score_family([chain], data, folds)
+        else:
+            yield ChainScore(family[0].key, family[0].label, problem=str(error).splitlines()[0])
 
 
-def _moments(x: Array, y: Array) -> Moments:
-    if not np.isfinite(x).all():
-        bad = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
-        raise InputError(f"spectrum {bad} of the calibration is not finite after treatment")
-    return pls.moments(x, y, x.mean(axis=0), float(y.mean()))
-
-
-def _score_tail(chain: Chain, x: Array, whole: Moments, data: Data, folds: Sequence[IntArray]) -> ChainScore:
-    """Score a chain from the spectra and moments of its head, of which its last steps make linear combinations."""
-    treatment = chain.method.treatment(data.wavelength)
-    n_head = len(treatment.steps) - treatment.n_linear
-    tail = Treatment(treatment.head(n_head).wavelength, [], treatment.steps[n_head:])
-    treated = tail(x) if treatment.n_linear else x
-    total = _through(tail, whole) if treatment.n_linear else whole
-    return _score(chain, treated, total, data, folds)
-
-
-def _through(tail: Treatment, m: Moments) -> Moments:
-    """Moments of spectra that linear steps have treated, from those before: X'X becomes A X'X A', and so on."""
-    offset = tail(np.zeros(m.shift_x.size))
-
-    def linear(rows: Array) -> Array:
-        return np.asarray(tail(rows) - offset)
-
-    xx = linear(np.ascontiguousarray(linear(m.xx).T))
-    return replace(m, xx=(xx + xx.T) / 2.0, xy=linear(m.xy), sum_x=linear(m.sum_x), shift_x=tail(m.shift_x))
-
-
-def _score(chain: Chain, x: Array, whole: Moments, data: Data, folds: Sequence[IntArray]) -> ChainScore:
-    """Cross-validate treated spectra, among all groups and among those that each outer fold leaves."""
-    rule, most = chain.method.calibration.component_rule, chain.method.calibration.max_components
-    rmsecv, error, a = _cross_validated(x, data.y, data.codes, whole, most, rule)
-    outer = []
+def _score_together(family: Sequence[Chain], data: Data, folds: Sequence[IntArray]) -> list[ChainScore]:
+    rules = family[0].method.calibration
+    whole = _Family.of(family, data)
+    every = np.ones(data.y.size, dtype=bool)
+    chosen = [_chosen(one, data, every, rules.component_rule) for one in whole.each_left_out(every)]
+    outer: list[list[OuterFold]] = [[] for _ in family]
     for groups in folds:
         out = np.isin(data.codes, groups)
-        rest = pls.without(whole, pls.moments(x[out], data.y[out], whole.shift_x, whole.shift_y))
-        within, _, chosen = _cross_validated(x[~out], data.y[~out], data.codes[~out], rest, most, rule)
-        predicted = pls.predict(pls.fit(rest, chosen), x[out])
-        outer.append(_outer_fold(chosen, within, predicted, data.y[out]))
-    return _chain_score(chain, rmsecv, error, a, outer)
+        inner = [_chosen(one, data, ~out, rules.component_rule) for one in whole.each_left_out(~out)]
+        tested = whole.left_out(out)
+        for kept, (rmsecv, _, a), predicted in zip(outer, inner, tested, strict=True):
+            codes = np.unique(data.codes[out], return_inverse=True)[1]
+            squares = np.bincount(codes, (predicted[:, a - 1] - data.y[out]) ** 2)
+            sizes = np.bincount(codes)
+            kept.append(OuterFold(a, float(rmsecv[a - 1]), tuple(squares.tolist()), tuple(sizes.tolist())))
+    return [
+        ChainScore(chain.key, chain.label, tuple(rmsecv.tolist()), tuple(error.tolist()), a, tuple(of_chain))
+        for chain, (rmsecv, error, a), of_chain in zip(family, chosen, outer, strict=True)
+    ]
 
 
-def _cross_validated(
-    x: Array, y: Array, codes: IntArray, total: Moments, most: int, rule: str
-) -> tuple[Array, Array, int]:
-    """RMSECV and its standard error (A,), and the number of components that the rule chooses."""
-    found = leave_groups_out(x, y, codes, most, total=total, distances=False)
-    return _chosen(found.predicted, y, codes, rule)
-
-
-def _chosen(predicted: Array, y: Array, codes: IntArray, rule: str) -> tuple[Array, Array, int]:
+def _chosen(predicted: Array, data: Data, among: BoolArray, rule: str) -> tuple[Array, Array, int]:
+    """RMSECV and its standard error (A,) of predictions of some spectra, and the components that the rule chooses."""
     # Components that some fold does not hold are none to choose from.
-    errors = (predicted - y[:, None])[:, np.isfinite(predicted).all(axis=0)]
+    errors = (predicted - data.y[among, None])[:, np.isfinite(predicted).all(axis=0)]
     if not errors.shape[1]:
         raise InputError("a fold holds nothing that varies with the reference values")
-    groups = np.unique(codes, return_inverse=True)[1]
+    groups = np.unique(data.codes[among], return_inverse=True)[1]
     return *root_mean_square(errors, groups), components_by_rule(rule, errors, groups)
 
 
-def _outer_fold(a: int, rmsecv: Array, predicted: Array, y: Array) -> OuterFold:
-    return OuterFold(a, float(rmsecv[a - 1]), float(((predicted - y) ** 2).sum()), y.size)
+@dataclass(frozen=True)
+class _Family:
+    """Chains that share their first steps.
+
+    Attributes
+    ----------
+    ranges, head : list
+        What they share.
+    maps : list of LinearMap
+        The linear steps of each after it.
+    most : int
+        Most components.
+    treated : tuple of (ndarray of shape (n, p), Moments) or None
+        Spectra after the shared steps and their moments; None where a shared step learns, which it does from other
+        spectra each time.
+    """
+
+    ranges: list[Any]
+    head: list[dict[str, Any]]
+    data: Data
+    maps: list[LinearMap]
+    most: int
+    treated: tuple[Array, Moments] | None
+
+    @classmethod
+    def of(cls, family: Sequence[Chain], data: Data) -> _Family:
+        ranges, head, _ = _parts(family[0], data.wavelength)
+        learning = any(map(learns, head))
+        fixed = fit_treatment(data.wavelength, ranges, head, data.x, data.y) if learning else head
+        treat = Treatment(data.wavelength, ranges, fixed)
+        maps = [_linear(treat.wavelength, _parts(chain, data.wavelength)[2]) for chain in family]
+        most = family[0].method.calibration.max_components
+        treated = None if learning else _treated(treat, data, np.ones(data.y.size, dtype=bool))
+        return cls(ranges, head, data, maps, most, treated)
+
+    def each_left_out(self, among: BoolArray) -> list[Array]:
+        """Predictions (n, A) by each chain of some spectra, every group of them left out of them in turn."""
+        groups = [(self.data.codes == code) & among for code in np.unique(self.data.codes[among])]
+        if self.treated is None:
+            found = [self._relearnt(among & ~out, out) for out in groups]
+            return [np.concatenate(of_chain) for of_chain in zip(*found, strict=True)]
+        x, total = self.treated
+        if not among.all():
+            total = pls.without(total, pls.moments(x[~among], self.data.y[~among], total.shift_x, total.shift_y))
+        return left_out_through(total, [self._group(x, out) for out in groups], self.maps, self.most)
+
+    def left_out(self, out: BoolArray) -> list[Array]:
+        """Predictions (n, A) by each chain of some spectra that are left out together."""
+        if self.treated is None:
+            return self._relearnt(~out, out)
+        x, total = self.treated
+        return left_out_through(total, [self._group(x, out)], self.maps, self.most)
+
+    def _relearnt(self, training: BoolArray, out: BoolArray) -> list[Array]:
+        """Predictions of spectra by what the steps, and the models, learnt from the training spectra alone."""
+        data, both = self.data, training | out
+        steps = fit_treatment(data.wavelength, self.ranges, self.head, data.x[training], data.y[training])
+        x, total = _treated(Treatment(data.wavelength, self.ranges, steps), data, both)
+        return left_out_through(total, [self._group(x, out[both], data.y[both])], self.maps, self.most)
+
+    def _group(self, x: Array, out: BoolArray, y: Array | None = None) -> Group:
+        y = self.data.y if y is None else y
+        return Group("some groups", x[out], y[out])
 
 
-def _chain_score(chain: Chain, rmsecv: Array, error: Array, a: int, outer: list[OuterFold]) -> ChainScore:
-    return ChainScore(chain.key, chain.label, tuple(rmsecv.tolist()), tuple(error.tolist()), a, tuple(outer))
+def _treated(treat: Treatment, data: Data, among: BoolArray) -> tuple[Array, Moments]:
+    x, y = treat(data.x[among]), data.y[among]
+    if not np.isfinite(x).all():
+        bad = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
+        raise InputError(f"spectrum {bad} of the calibration is not finite after treatment")
+    return x, pls.moments(x, y, x.mean(axis=0), float(y.mean()))
 
 
-def _score_learning(chain: Chain, data: Data, folds: Sequence[IntArray]) -> ChainScore:
-    """Score a chain whose steps learn from spectra: they learn anew without each group that is left out."""
-    rule = chain.method.calibration.component_rule
-    every = np.ones(data.y.size, dtype=bool)
-    rmsecv, error, a = _chosen(_left_out(chain, data, every), data.y, data.codes, rule)
-    outer = []
-    for groups in folds:
-        out = np.isin(data.codes, groups)
-        predicted = _left_out(chain, data, ~out)
-        within, _, chosen = _chosen(predicted[~out], data.y[~out], data.codes[~out], rule)
-        outer.append(_outer_fold(chosen, within, _learnt(chain, data, ~out, out, chosen)[:, -1], data.y[out]))
-    return _chain_score(chain, rmsecv, error, a, outer)
-
-
-def _left_out(chain: Chain, data: Data, among: BoolArray) -> Array:
-    """Predictions (n, A) of each of some groups by the chain without it; NaN for the other groups."""
-    most = chain.method.calibration.max_components
-    predicted = np.full((data.y.size, most), np.nan)
-    for group in np.unique(data.codes[among]):
-        out = data.codes == group
-        found = _learnt(chain, data, among & ~out, out, most)
-        predicted[out, : found.shape[1]] = found
-    return predicted
-
-
-def _learnt(chain: Chain, data: Data, training: BoolArray, tested: BoolArray, most: int) -> Array:
-    """Predictions (n, A) of tested spectra by steps and a model that learnt from the training spectra."""
-    document = chain.method.document()
-    ranges, steps = document["spectra"]["ranges"], document["preprocessing"]
-    fitted = fit_treatment(data.wavelength, ranges, steps, data.x[training], data.y[training])
-    treat = Treatment(data.wavelength, ranges, fitted)
-    model = pls.fit(_moments(treat(data.x[training]), data.y[training]), most)
-    return pls.predict_all(model, treat(data.x[tested]))
+def _linear(wavelength: Array, steps: Sequence[dict[str, Any]]) -> LinearMap:
+    return LinearMap(*split_linear(Treatment(wavelength, [], steps))[1:])

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pat.calibration.choice import rms_of_groups
 from pat.errors import InputError
 from pat.files import canonical_json, readable_json, write_bytes
 
@@ -25,16 +28,21 @@ class OuterFold:
         Chosen by cross-validation among the other batches.
     rmsecv : float
         Of that cross-validation (analyte units).
-    squares : float
-        Sum of squared errors on the fold's own spectra.
-    n_spectra : int
-        How many those are.
+    squares : tuple of float
+        Sum of squared errors on the spectra of each of the fold's own batches.
+    sizes : tuple of int
+        How many spectra those are.
     """
 
     n_components: int
     rmsecv: float
-    squares: float
-    n_spectra: int
+    squares: tuple[float, ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> OuterFold:
+        """Return the fold that `ChainScore.to_dict` wrote; raises `TypeError` or `KeyError` for anything else."""
+        return cls(**{**document, **{name: tuple(document[name]) for name in ("squares", "sizes")}})
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class ChainScore:
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> ChainScore:
         """Return the score that `to_dict` wrote; raises `TypeError` or `KeyError` for anything else."""
-        outer = tuple(OuterFold(**fold) for fold in document["outer"])
+        outer = tuple(OuterFold.from_dict(fold) for fold in document["outer"])
         curves = {name: tuple(document[name]) for name in ("rmsecv", "rmsecv_se")}
         return cls(**{**document, **curves, "outer": outer})
 
@@ -93,11 +101,15 @@ class Nested:
     ----------
     rmse : float
         Root mean squared error over all outer folds (analyte units).
+    standard_error : float
+        Its standard error with batches, or what else was left out together, as the unit. Batches of one outer fold
+        share a model, which it leaves out of account.
     chosen : tuple of str
         Label of the chain that won in each outer fold.
     """
 
     rmse: float
+    standard_error: float
     chosen: tuple[str, ...]
 
 
@@ -158,12 +170,15 @@ def conclude(scores: Sequence[ChainScore], left_out: list[str]) -> Search:
 def _nested(scores: list[ChainScore]) -> Nested | None:
     if not scores:
         return None
-    squares, n, chosen = 0.0, 0, []
+    best: list[OuterFold] = []
+    chosen = []
     for folds in zip(*(score.outer for score in scores), strict=True):
-        best = min(range(len(folds)), key=lambda i: folds[i].rmsecv)
-        squares, n = squares + folds[best].squares, n + folds[best].n_spectra
-        chosen.append(scores[best].label)
-    return Nested(math.sqrt(squares / n), tuple(chosen))
+        i = min(range(len(folds)), key=lambda i: folds[i].rmsecv)
+        best.append(folds[i])
+        chosen.append(scores[i].label)
+    squares, sizes = (np.concatenate([getattr(fold, name) for fold in best]) for name in ("squares", "sizes"))
+    rmse, standard_error = rms_of_groups(squares[:, None], sizes)
+    return Nested(float(rmse[0]), float(standard_error[0]), tuple(chosen))
 
 
 class Progress:

@@ -23,8 +23,8 @@ from pat.search.results import ChainScore, Progress, Search, conclude
 from pat.search.space import Chain, Space
 
 _OUTER_FOLDS = 5
-# Chains of a family that one task takes: enough to share the family's prefix, few enough to keep every core busy.
-_IN_TASK = 8
+# Chains of a family that one task takes: enough to share the family's work, few enough to keep every core busy.
+_IN_TASK = 16
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,9 @@ def search(
 
     Notes
     -----
-    Chains that differ in the linear steps at their end share the spectra and the moments before these steps; X'X then
-    becomes A X'X A', and is not formed again. Each task holds the spectra of the calibration in memory.
+    Chains that differ in the linear steps at their end share the spectra and the moments before these steps, and are
+    cross-validated in step (`pat.core.crossval.left_out_through`). Steps that learn do so anew without each group that
+    is left out, once for all chains that share them. Each task holds the spectra of the calibration in memory.
     """
     wavelength = np.asarray(ds["wavelength"].values, dtype=np.float64)
     chains, left_out = space.chains(method, wavelength)

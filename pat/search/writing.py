@@ -51,7 +51,7 @@ def write_search(folder: str | Path, search: Search, chosen: Method) -> list[Pat
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    figure = search_landscape(leaderboard(search), chosen.analyte.units)
+    figure = search_landscape(leaderboard(search), chosen.analyte.units, chosen.calibration.folds)
     files = {
         "leaderboard.json": readable_json(search.to_dict()),
         "leaderboard.svg": to_svg(figure, "search"),
@@ -67,7 +67,10 @@ def _yaml(search: Search, chosen: Method) -> str:
     lines = [
         f"# Proposed by a search of {len(search.scores)} chains: {winner.label}",
         f"# RMSECV {winner.error:.4g} {chosen.analyte.units} with {winner.n_components} components, chosen as the best",
-        f"# nested estimate of the error, choosing included: {nested.rmse:.4g}" if nested else "# no nested estimate",
+        f"# nested estimate of the error, choosing included: {nested.rmse:.4g}, standard error "
+        f"{nested.standard_error:.2g}"
+        if nested
+        else "# no nested estimate",
     ]
     body = yaml.safe_dump(_without_nulls(chosen.document()), sort_keys=False, allow_unicode=True, width=110)
     return "\n".join(lines) + "\n" + body

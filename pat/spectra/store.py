@@ -18,8 +18,8 @@ from xarray.core import indexing
 from zarr.codecs import ZstdCodec
 
 from pat.errors import SpectraError
-from pat.files import replaced_folder
 from pat.spectra.contract import check, check_metadata
+from pat.spectra.places import Place, place_of
 
 # Rows of a chunk are decided by the number of wavelengths alone: equal content gives equal files.
 _CHUNK_BYTES = 2**20
@@ -57,18 +57,21 @@ def write_store(ds: xr.Dataset, path: str | Path, *, replace: bool = False, prog
     """Check spectra and write them to a new store.
 
     The store is made beside `path`, read back, checked, synced, and only then takes its name: a write that fails or is
-    killed leaves at `path` what was there before.
+    killed leaves at `path` what was there before. At a URL, where nothing can be renamed, it is written where it stays,
+    and its last object makes it a store: what a killed write has left there is never opened.
 
     Parameters
     ----------
     ds : Dataset
         Spectra; lazy absorbance is computed once, chunk by chunk. If it says by ``sha256`` which content it is, and has
         been changed since, that hash is stored as ``derived_from``.
-    path : path-like
-        Folder to make; an empty one may be there. Raw spectra are never changed: a store that is there already is left
-        alone, and is an error unless it has the same content.
+    path : path-like or URL
+        Folder to make; an empty one may be there. Or a URL that fsspec knows, such as ``s3://bucket/raw.zarr``.
+        Raw spectra are never changed: a store that is there already is left alone, and is an error unless it has the
+        same content.
     replace : bool, default=False
-        Replace a store that is there. For stores that are derived, and can be made again.
+        Replace a store that is there. For stores that are derived, and can be made again. What is at a URL is never
+        replaced.
     progress : str, optional
         Label of a progress bar.
 
@@ -80,20 +83,23 @@ def write_store(ds: xr.Dataset, path: str | Path, *, replace: bool = False, prog
     Raises
     ------
     SpectraError
-        If the spectra break the contract, or `path` holds something else.
+        If the spectra break the contract, or `path` holds something else, or cannot be reached.
+    MissingExtra
+        If the package that a URL's protocol needs is not installed.
     """
     # Imported in functions, because `pat.compute` is made of this package.
     from pat.compute import computing
 
-    target = Path(path)
+    target = place_of(path)
+    replace = replace and target.replaces
     check_metadata(ds)
     with computing():
-        if not _is_free(target):
+        if not target.is_free():
             _refuse_foreign(target)
             if not replace:
                 return _same_content(ds, target)
-        with replaced_folder(target) as fresh:
-            if not _is_free(target) and not replace:
+        with target.fresh() as fresh:
+            if not target.is_free() and not replace:
                 raise SpectraError(f"{target}: expected no store yet, got one that another process wrote meanwhile")
             return _write(ds, fresh, progress)
 
@@ -103,8 +109,8 @@ def open_store(path: str | Path, *, verify: bool = False) -> xr.Dataset:
 
     Parameters
     ----------
-    path : path-like
-        Folder that `write_store` made.
+    path : path-like or URL
+        Folder that `write_store` made, or a URL that fsspec knows.
     verify : bool, default=False
         Read everything, and compare it with the hash that was stored.
 
@@ -118,13 +124,16 @@ def open_store(path: str | Path, *, verify: bool = False) -> xr.Dataset:
     SpectraError
         If there is no store, if it is incomplete or damaged, or, with `verify`, if it was changed. Without, a chunk of
         absorbance that is damaged raises it when it is read.
+    MissingExtra
+        If the package that a URL's protocol needs is not installed.
     """
     from pat.compute import computing
 
-    target = Path(path)
+    target = place_of(path)
     _refuse_foreign(target)
     try:
-        _refuse_incomplete(target)
+        if target.counts:
+            _refuse_incomplete(target)
         ds = _open(target)
     except SpectraError as error:
         raise SpectraError(f"{target}: {error}") from error
@@ -139,9 +148,9 @@ def open_store(path: str | Path, *, verify: bool = False) -> xr.Dataset:
     return ds
 
 
-def _same_content(ds: xr.Dataset, target: Path) -> str:
+def _same_content(ds: xr.Dataset, target: Place) -> str:
     digest = content_sha256(check(ds))
-    stored = str(open_store(target, verify=True).attrs["sha256"])
+    stored = str(open_store(str(target), verify=True).attrs["sha256"])
     if digest != stored:
         raise SpectraError(
             f"{target}: expected a new store or the same spectra (SHA-256 {stored}), got others ({digest}); raw "
@@ -150,28 +159,24 @@ def _same_content(ds: xr.Dataset, target: Path) -> str:
     return digest
 
 
-def _is_free(target: Path) -> bool:
-    return not target.exists() or (target.is_dir() and not any(target.iterdir()))
-
-
-def _refuse_foreign(target: Path) -> None:
+def _refuse_foreign(target: Place) -> None:
     """Refuse what `write_store` did not make."""
     expected = f"{target}: expected a store of spectra (a Zarr folder)"
-    if not target.exists():
-        raise SpectraError(f"{expected}, got nothing there")
-    if not (target / "zarr.json").is_file():
-        raise SpectraError(f"{expected}; this exists and is not a store")
+    if (root := target.root()) is None:
+        came = "; this exists and is not a store" if target.exists() else ", got nothing there"
+        raise SpectraError(f"{expected}{came}")
     try:
-        attributes = json.loads((target / "zarr.json").read_bytes())["attributes"]
+        attributes = json.loads(root)["attributes"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpectraError(f"{target}: expected a readable store, got a damaged one: {error!r}") from error
     if "sha256" not in attributes:
-        raise SpectraError(f"{target}: expected a store with its hash, got none: `write_store` did not make it")
+        made = "`write_store` did not make it, or not to its end"
+        raise SpectraError(f"{target}: expected a store with its hash, got none: {made}")
 
 
-def _refuse_incomplete(target: Path) -> None:
+def _refuse_incomplete(target: Place) -> None:
     """Look for every chunk: Zarr reads a missing one as if it were full of NaN or empty text."""
-    for name, array in zarr.open_group(target, mode="r").arrays():
+    for name, array in zarr.open_group(target.store(), mode="r").arrays():
         if array.nchunks_initialized != array.nchunks:
             came = f"{array.nchunks_initialized}: the store is incomplete"
             raise SpectraError(f"`{name}`: expected {array.nchunks} chunks, got {came}")
@@ -180,10 +185,10 @@ def _refuse_incomplete(target: Path) -> None:
 class _Stored(BackendArray):
     """Absorbance on the disk, read as it is asked for; a chunk that cannot be read is an error that names the store."""
 
-    def __init__(self, target: Path, sha256: str | None) -> None:
+    def __init__(self, target: Place, sha256: str | None) -> None:
         self._target = target
         self._sha256 = sha256  # so that Dask, which names tasks by what is in here, tells a store from its successor
-        self._array = zarr.open_array(target / "absorbance", mode="r")
+        self._array = zarr.open_array(target.store(), path="absorbance", mode="r", zarr_format=3)
         self.shape, self.dtype, self.chunks = self._array.shape, self._array.dtype, self._array.chunks
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
@@ -192,13 +197,15 @@ class _Stored(BackendArray):
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         try:
             return np.asarray(self._array[key])
+        except SpectraError as error:
+            raise SpectraError(f"{self._target}: {error}") from error
         except _UNREADABLE as error:
             raise SpectraError(f"{self._target}: expected readable absorbance, got a damaged chunk: {error}") from error
 
 
-def _open(target: Path) -> xr.Dataset:
+def _open(target: Place) -> xr.Dataset:
     # Not through Dask, so that opening computes nothing; groupby needs coordinates in memory.
-    found: xr.Dataset = xr.open_zarr(target, consolidated=False, chunks=None)
+    found: xr.Dataset = xr.open_zarr(target.store(), consolidated=target.consolidated(), chunks=None, zarr_format=3)
     eager = found.drop_vars("absorbance").load()
     stored = _Stored(target, found.attrs.get("sha256"))
     absorbance = found.variables["absorbance"]
@@ -212,32 +219,32 @@ def _open(target: Path) -> xr.Dataset:
     return ds
 
 
-def _write(ds: xr.Dataset, folder: Path, progress: str | None) -> str:
+def _write(ds: xr.Dataset, fresh: Place, progress: str | None) -> str:
     rows = _chunk_rows(ds["absorbance"].variable)
     plain = ds.drop_vars("absorbance").compute()
     plain["absorbance"] = ds["absorbance"].variable.chunk(spectrum=rows, wavelength=-1)
     plain = plain.drop_encoding()
     source = plain.attrs.pop("sha256", None)
     encoding = _encoding(plain, rows)
-    plain.to_zarr(
-        folder, mode="w", compute=False, zarr_format=3, consolidated=False, encoding=encoding, write_empty_chunks=True
-    )
-    _fill(plain["absorbance"].variable, folder, rows * _CHUNKS_AT_A_TIME, progress)
+    # Not "w", which would first remove what another writer may have put there meanwhile.
+    how: dict[str, Any] = {"mode": "w-", "compute": False, "zarr_format": 3, "consolidated": False}
+    plain.to_zarr(fresh.store(write=True), encoding=encoding, write_empty_chunks=True, **how)
+    _fill(plain["absorbance"].variable, fresh, rows * _CHUNKS_AT_A_TIME, progress)
     # Absorbance is computed by the write and then read back: what is checked and hashed is what lies on the disk.
-    digest = content_sha256(check(_open(folder)))
+    digest = content_sha256(check(_open(fresh)))
     lineage = {} if source in (None, digest) else {"derived_from": source}
-    zarr.open_group(folder, mode="r+").attrs.update(lineage | {"sha256": digest})
+    fresh.commit(list(map(str, plain.variables)), lineage | {"sha256": digest})
     return digest
 
 
-def _fill(absorbance: xr.Variable, folder: Path, step: int, progress: str | None) -> None:
+def _fill(absorbance: xr.Variable, fresh: Place, step: int, progress: str | None) -> None:
     """Compute absorbance some chunks at a time, and write them from this thread.
 
     Were Dask to write too, tasks that still run when another one fails would write into a folder that is being removed.
     """
     from pat.compute import progress_bar
 
-    array = zarr.open_array(folder / "absorbance", mode="r+")
+    array = zarr.open_array(fresh.store(write=True), path="absorbance", mode="r+")
     starts = range(0, absorbance.shape[0], step)
     with progress_bar(progress, graphs=len(starts)):
         for start in starts:

@@ -9,7 +9,7 @@ from sklearn.cross_decomposition import PLSRegression
 from threadpoolctl import threadpool_limits
 
 from pat.core import diagnostics, pls
-from pat.core.crossval import Group, held_out, leave_groups_out, squared_errors
+from pat.core.crossval import Group, LinearMap, held_out, leave_groups_out, left_out_through, squared_errors
 from pat.errors import InputError
 
 
@@ -271,3 +271,64 @@ def test_some_groups_of_many():
     everything = leave_groups_out(x, y, codes, 5)
     for group, code in zip(found, (7, 2), strict=True):
         np.testing.assert_allclose(group.predicted, everything.predicted[codes == code], rtol=1e-10)
+
+
+def test_kept_rows_give_the_residuals_of_every_number_of_components():
+    x, y = _data(60, 9, 5)
+    codes = np.repeat(np.arange(4), 15)
+    groups = [Group(str(g), x[codes == g], y[codes == g]) for g in range(4)]
+    found = held_out(pls.moments(x, y, x[0], y[0]), groups, 5, keep=15)
+    few = held_out(pls.moments(x, y, x[0], y[0]), groups, 5, keep=3)
+    for one, some in zip(found, few, strict=True):
+        [kept], [three] = one.kept, some.kept
+        for a in range(1, 6):
+            residuals = kept.residuals(a)
+            np.testing.assert_allclose((residuals**2).sum(axis=1), one.q[:, a - 1], rtol=1e-10)
+            # The first, the middle and the last row.
+            np.testing.assert_allclose(three.residuals(a), residuals[[0, 7, 14]], rtol=1e-12)
+    assert held_out(pls.moments(x, y, x[0], y[0]), groups, 5)[0].kept == ()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_linear_treatments_in_step_are_each_on_treated_spectra(weighted):
+    """Narrow and full matrices, some with fewer wavelengths, against `leave_groups_out` on what they make."""
+    x, y = _data(84, 70, 8)
+    codes = np.repeat(np.arange(12), 7)
+    rng = np.random.default_rng(9)
+    weights = rng.uniform(0.5, 2.0, 84) if weighted else None
+    band = np.sum([rng.standard_normal() * np.eye(70, k=k) for k in range(-3, 4)], axis=0)
+    matrices = [np.eye(70), band[3:-3], band[10:40], rng.standard_normal((70, 70)), np.diff(np.eye(70), axis=0)]
+    maps = [LinearMap(a, rng.standard_normal(a.shape[0])) for a in matrices]
+    total = pls.moments(x, y, x[:5].mean(axis=0), y.mean(), weights)
+    groups = [
+        Group(str(g), x[codes == g], y[codes == g], None if weights is None else weights[codes == g]) for g in range(12)
+    ]
+    found = left_out_through(total, groups, maps, 6)
+    for a, one, predicted in zip(matrices, maps, found, strict=True):
+        expected = leave_groups_out(x @ a.T + one.offset, y, codes, 6, weights=weights, distances=False).predicted
+        np.testing.assert_allclose(predicted, expected, rtol=1e-8)
+    # One alone, some groups of many.
+    few = left_out_through(total, groups[4:6], maps[1:2], 6)[0]
+    np.testing.assert_allclose(few, found[1][28:42], rtol=1e-9)
+
+
+def test_a_linear_map_is_its_matrix():
+    rng = np.random.default_rng(2)
+    a = rng.standard_normal((150, 90)) * (np.abs(np.arange(150)[:, None] * 0.6 - np.arange(90)) < 5)
+    a[130:] = 0.0
+    one, x, z = LinearMap(a, np.zeros(150)), rng.standard_normal((3, 90)), rng.standard_normal((3, 150))
+    np.testing.assert_allclose(one.forward(x), x @ a.T, atol=1e-13)
+    np.testing.assert_allclose(one.back(z), z @ a, atol=1e-13)
+    np.testing.assert_allclose(one.squares(x.T @ x), np.diagonal(a @ x.T @ x @ a.T), atol=1e-12)
+
+
+def test_a_linear_treatment_that_cannot_be():
+    x, y = _data(40, 8, 3)
+    groups = [Group("a", x[:10], y[:10]), Group("b", x[10:20], y[10:20])]
+    total = pls.moments(x, y, x[0], y[0])
+    with pytest.raises(InputError, match="`n_components` must be from 1 to 2 for 2 wavelengths, got 3"):
+        left_out_through(total, groups, [LinearMap(np.eye(8)[:2], np.zeros(2))], 3)
+    # Every spectrum becomes the same, so that nothing varies but rounding.
+    flat = np.linalg.qr(np.random.default_rng(1).standard_normal((8, 8)))[0][:4] * 1e-12
+    with pytest.raises(InputError, match="without a: PLS needs spectra that vary"):
+        left_out_through(total, groups, [LinearMap(flat * 1e-8, np.ones(4))], 3)

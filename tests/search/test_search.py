@@ -146,13 +146,17 @@ def test_the_method_that_won_can_be_calibrated(method: Method, raw: xr.Dataset, 
 
 def test_the_nested_estimate_by_hand() -> None:
     # Two chains, two outer folds: A wins inside the first (0.1 < 0.2), B inside the second (0.3 < 0.4).
-    a = ChainScore("a", "A", (0.15,), (0.01,), 1, (OuterFold(1, 0.1, 4.0, 10), OuterFold(1, 0.4, 1.0, 6)))
-    b = ChainScore("b", "B", (0.25,), (0.01,), 1, (OuterFold(1, 0.2, 9.0, 10), OuterFold(1, 0.3, 12.0, 6)))
+    of_a = OuterFold(1, 0.1, (1.0, 3.0), (5, 5)), OuterFold(1, 0.4, (1.0,), (6,))
+    of_b = OuterFold(1, 0.2, (9.0, 0.0), (5, 5)), OuterFold(1, 0.3, (12.0,), (6,))
+    a, b = ChainScore("a", "A", (0.15,), (0.01,), 1, of_a), ChainScore("b", "B", (0.25,), (0.01,), 1, of_b)
     found = conclude([b, a], [])
     assert found.winner.label == "A"
     assert found.nested is not None
     assert found.nested.rmse == pytest.approx(np.sqrt((4.0 + 12.0) / 16))
     assert found.nested.chosen == ("A", "B")
+    # Groups of 5, 5 and 6 spectra with squares 1, 3 and 12, mean square 1: residuals -4, -2 and 6.
+    assert found.nested.standard_error == pytest.approx(np.sqrt(3 / 2 * 56 / 16**2) / 2)
+    assert ChainScore.from_dict(json.loads(json.dumps(a.to_dict()))) == a
 
 
 def test_nothing_that_can_be_calibrated_is_an_error() -> None:

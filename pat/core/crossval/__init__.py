@@ -4,17 +4,21 @@ The model without a group follows from the moments of all rows less those of the
 so each component costs one matrix product for all of them, and each group's rows once there and back.
 """
 
-from pat.core.crossval.folds import Group, HeldOut, blocks_in_step, held_out
+from pat.core.crossval.folds import Group, HeldOut, Kept, blocks_in_step, held_out
 from pat.core.crossval.groups import LeftOut, consecutive, leave_groups_out
 from pat.core.crossval.sums import squared_errors
+from pat.core.crossval.treated import LinearMap, left_out_through
 
 __all__ = [
     "Group",
     "HeldOut",
+    "Kept",
     "LeftOut",
+    "LinearMap",
     "blocks_in_step",
     "consecutive",
     "held_out",
     "leave_groups_out",
+    "left_out_through",
     "squared_errors",
 ]

@@ -73,6 +73,27 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Some rows of a group, and what their residuals follow from for every number of components.
+
+    Attributes
+    ----------
+    centred : ndarray of shape (k, p)
+        Spectra less the mean of all other groups.
+    scores : ndarray of shape (k, A)
+    loadings : ndarray of shape (A, p)
+    """
+
+    centred: Array
+    scores: Array
+    loadings: Array
+
+    def residuals(self, n_components: int) -> Array:
+        """Return what so many components leave of each spectrum, shape (k, p)."""
+        return np.asarray(self.centred - self.scores[:, :n_components] @ self.loadings[:n_components])
+
+
+@dataclass(frozen=True)
 class HeldOut:
     """A group under the models of all other groups, with 1, 2, ... A components.
 
@@ -83,12 +104,15 @@ class HeldOut:
         Hotelling's T2, and Q residuals in squared units of the treated spectra; with m responses under PLS2, (n, A).
     n_components : int
         Components that the other groups hold, at most A; columns beyond them are NaN.
+    kept : tuple of Kept
+        One for each response, or one under PLS2, with as many rows as were to be kept; empty where none were.
     """
 
     predicted: Array
     t2: Array
     q: Array
     n_components: int
+    kept: tuple[Kept, ...] = ()
 
 
 def held_out(
@@ -100,6 +124,7 @@ def held_out(
     scale_x: bool = False,
     scale_y: bool = False,
     distances: bool = True,
+    keep: int = 0,
 ) -> list[HeldOut]:
     """Leave each of some groups out in turn, all of them in step.
 
@@ -117,6 +142,8 @@ def held_out(
         Divide by the standard deviations of each fold's own rows.
     distances : bool, optional
         Whether to compute T2 and Q; without, they have shape (n, 0).
+    keep : int, optional
+        Most rows of each group, evenly spread, whose residuals are wanted later.
 
     Returns
     -------
@@ -132,7 +159,7 @@ def held_out(
     ----------
     The training moments as a difference: Engstroem and Jensen, *J. Chemometrics* 39 (2025) e70008.
     """
-    rows = [_shifted(total, group) for group in groups]
+    rows = [shifted(total, group) for group in groups]
     shape = () if joint else total.shift_y.shape
     each = int(np.prod(shape, dtype=np.int64))
     parts = [lane_of_rows(part) for part in rows]
@@ -146,12 +173,13 @@ def held_out(
 
     found = solve(lanes, product, n_components, scale_x=scale_x, scale_y=scale_y)
     return [
-        _held_out(found, range(lane.start, lane.stop), part, shape, distances)
+        _held_out(found, range(lane.start, lane.stop), part, shape, distances, keep)
         for part, lane in zip(rows, _lanes_of(len(rows), each), strict=True)
     ]
 
 
-def _shifted(total: Moments, group: Group) -> Rows:
+def shifted(total: Moments, group: Group) -> Rows:
+    """Rows of a group about the shifts of the moments of all."""
     none = np.zeros(total.shift_y.shape, dtype=np.int64)
     x = np.subtract(group.x, total.shift_x, dtype=np.float64, order="C")
     return Rows(x, group.y - total.shift_y, group.weights, 0, none, total.shift_x, total.shift_y)
@@ -161,7 +189,7 @@ def _lanes_of(n_groups: int, each: int) -> list[slice]:
     return [slice(i * each, (i + 1) * each) for i in range(n_groups)]
 
 
-def _held_out(found: Solution, lanes: range, rows: Rows, shape: tuple[int, ...], distances: bool) -> HeldOut:
+def _held_out(found: Solution, lanes: range, rows: Rows, shape: tuple[int, ...], distances: bool, keep: int) -> HeldOut:
     each = [_in_lane(found, lane, rows, distances) for lane in lanes]
     predicted, t2, q = (np.stack(arrays, axis=-1) for arrays in zip(*each, strict=True))
     n, a = predicted.shape[:2]
@@ -170,7 +198,15 @@ def _held_out(found: Solution, lanes: range, rows: Rows, shape: tuple[int, ...],
         t2=t2.reshape(n, -1, *shape),
         q=q.reshape(n, -1, *shape),
         n_components=int(found.found[lanes.start : lanes.stop].min()),
+        kept=tuple(_kept(found, lane, rows, keep) for lane in lanes if keep),
     )
+
+
+def _kept(found: Solution, lane: int, rows: Rows, keep: int) -> Kept:
+    n = rows.x.shape[0]
+    some = np.unique(np.linspace(0, n - 1, min(n, keep)).round().astype(np.int64))
+    centred = rows.x[some] - (found.x_mean[lane] - rows.shift_x)
+    return Kept(centred, centred @ found.rotations[lane].T, found.loadings[lane])
 
 
 def _in_lane(found: Solution, lane: int, rows: Rows, distances: bool) -> tuple[Array, Array, Array]:

@@ -203,7 +203,7 @@ def lane_of_rows(rows: Rows) -> Lanes:
     w = np.ones(n) if rows.weights is None else rows.weights
     weighted_y = (rows.y.T * w).T
     sum_x, squares, xy = np.zeros(p), np.zeros(p), np.zeros((p, *rows.y.shape[1:]))
-    for block in _cached_blocks(n):
+    for block in cached_blocks(n):
         x = rows.x[block]
         sum_x += w[block] @ x
         squares += w[block] @ np.square(x)
@@ -214,7 +214,8 @@ def lane_of_rows(rows: Rows) -> Lanes:
     return _lane(n, float(w.sum()), sum_x, squares, sum_y, yy, xy, rows)
 
 
-def _cached_blocks(n: int) -> Iterator[slice]:
+def cached_blocks(n: int) -> Iterator[slice]:
+    """Rows of which a product there and back is formed at a time."""
     return (slice(start, start + _CACHED) for start in range(0, n, _CACHED))
 
 
@@ -239,7 +240,7 @@ def _lane(
 def there_and_back(rows: Rows, v: Array) -> Array:
     """X'(X v) for vectors (L, p), by blocks that stay in the cache between the two products."""
     out = np.zeros(v.shape)
-    for block in _cached_blocks(rows.x.shape[0]):
+    for block in cached_blocks(rows.x.shape[0]):
         x = rows.x[block]
         t = v @ x.T
         if rows.weights is not None:

@@ -34,7 +34,7 @@ class Lanes:
         `squares` is the diagonal of X'X.
     sum_y, yy : ndarray of shape (L, m)
     xy : ndarray of shape (L, p, m)
-    shift_x, shift_y : ndarray of shape (p,), ndarray of shape (m,) or (L, m)
+    shift_x, shift_y : ndarray of shape (p,) or (L, p), ndarray of shape (m,) or (L, m)
     names : sequence of str
         How an error calls each lane; empty for a lane that needs no name.
     """
@@ -181,7 +181,7 @@ def _sample_sd(lanes: Lanes, centred: Array, constant: BoolArray, wanted: bool) 
 
 
 def _require_enough(lanes: Lanes, n_components: int) -> None:
-    least, p = int(np.argmin(lanes.n)), lanes.shift_x.size
+    least, p = int(np.argmin(lanes.n)), lanes.sum_x.shape[1]
     n = int(lanes.n[least])
     most = min(n - 1, p)
     if not 1 <= n_components <= most:

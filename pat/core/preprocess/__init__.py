@@ -20,7 +20,7 @@ from pat.core.preprocess.scatter import (
     saturated,
     snv,
 )
-from pat.core.preprocess.steps import CALIBRATION, STEPS, Step, learns
+from pat.core.preprocess.steps import CALIBRATION, STEPS, Step, learns, needs_references, unlearnt
 from pat.core.preprocess.summary import Summary
 from pat.core.preprocess.treatment import Treatment, fit_treatment, fit_treatment_by, split_linear
 
@@ -42,6 +42,7 @@ __all__ = [
     "grid",
     "interpolation_weights",
     "learns",
+    "needs_references",
     "normalise",
     "osc_directions",
     "robust_normal_variate",
@@ -50,4 +51,5 @@ __all__ = [
     "selection",
     "snv",
     "split_linear",
+    "unlearnt",
 ]

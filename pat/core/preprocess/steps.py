@@ -272,6 +272,17 @@ def needs_references(step: Step) -> bool:
     return step.get("step") == "osc"
 
 
+def unlearnt(step: Step) -> dict[str, Any]:
+    """Return a step that learns as it was before it learnt.
+
+    Examples
+    --------
+    >>> unlearnt({"step": "msc", "reference": [0.3, 0.4, 0.6]})
+    {'step': 'msc', 'reference': 'calibration'}
+    """
+    return {**step, _LEARNT[str(step["step"])]: CALIBRATION}
+
+
 def fit_step(step: Step, summary: Summary) -> dict[str, Any]:
     """Return a step with what it learns from a summary of calibration spectra, as plain numbers."""
     name = str(step.get("step"))
