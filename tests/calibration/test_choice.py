@@ -18,7 +18,7 @@ def test_gasoline_is_that_of_r(measured):
 
     3 components at alpha = 0.05, and at 0.01.
     """
-    data = measured("gasoline.npz")
+    data = measured("gasoline")
     found = leave_groups_out(data["absorbance"], data["octane"], np.arange(60), 10)
     errors = found.predicted - data["octane"][:, None]
     assert van_der_voet(errors, np.arange(60)) == 3
@@ -28,7 +28,7 @@ def test_gasoline_is_that_of_r(measured):
 @pytest.mark.parametrize(("analyte", "expected"), [("moisture", 15), ("oil", 14), ("protein", 13), ("starch", 14)])
 def test_corn_is_that_of_r(measured, analyte, expected):
     """The same of plsr(y ~ X, ncomp = 15, method = "kernelpls", validation = "LOO"), m5, alpha = 0.05."""
-    data = measured("corn_three_instruments.npz")
+    data = measured("corn_three_instruments")
     found = leave_groups_out(data["absorbance_m5"], data[analyte], np.arange(80), 15)
     assert van_der_voet(found.predicted - data[analyte][:, None], np.arange(80)) == expected
 

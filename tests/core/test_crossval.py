@@ -79,7 +79,7 @@ def test_rmsecv_is_that_of_scikit_learn_and_ikpls(scale):
 
 def test_gasoline_leave_one_out_is_that_of_r(measured):
     """R 4.2.2, pls 2.8-1: RMSEP(plsr(octane ~ NIR, 10, data = gasoline, validation = "LOO"), "CV")."""
-    data = measured("gasoline.npz")
+    data = measured("gasoline")
     expected = [
         *(1.32816740133095, 0.381308813302137, 0.257894254377336, 0.241152184024731, 0.2411555368609),
         *(0.229447663329162, 0.219137716228439, 0.227973481806693, 0.242166157907131, 0.244055145676637),
@@ -90,7 +90,7 @@ def test_gasoline_leave_one_out_is_that_of_r(measured):
 
 def test_gasoline_scaled_in_every_segment_is_that_of_r(measured):
     """The same with scale = TRUE, validation = "CV", segments = 10, segment.type = "consecutive"."""
-    data = measured("gasoline.npz")
+    data = measured("gasoline")
     expected = [
         *(1.39606037843893, 0.818785773023831, 0.277372550013586, 0.239208786668414, 0.212563928905219),
         *(0.210822266930516, 0.21810677464284, 0.243019087105873, 0.247995280816781, 0.23718345015488),
@@ -101,7 +101,7 @@ def test_gasoline_scaled_in_every_segment_is_that_of_r(measured):
 
 def test_corn_pls2_is_that_of_r(measured):
     """plsr(Y ~ X, 8, validation = "CV", segments = 10, segment.type = "consecutive"), Y as in test_pls_forms."""
-    data = measured("corn_three_instruments.npz")
+    data = measured("corn_three_instruments")
     y = np.column_stack([data[name] for name in ("moisture", "oil", "protein", "starch")])
     found = leave_groups_out(data["absorbance_m5"], y, np.arange(80) // 8, 8, joint=True)
     expected = {

@@ -78,7 +78,7 @@ def test_gasoline_coefficients_equal_r(measured):
 
     With i = c(1, 51, 101, 201, 301, 401).
     """
-    data = measured("gasoline.npz")
+    data = measured("gasoline")
     expected = {
         1: [-0.0211653482504753, -0.00439105885688501, -0.0226749228732146, -0.0465116987781581, -0.0580889923809647,
             0.138610715662326],

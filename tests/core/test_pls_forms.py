@@ -208,7 +208,7 @@ def test_corn_pls2_is_that_of_r(measured):
 
     coef(m, ncomp = a)[351, , 1], the 351st wavelength.
     """
-    data = measured("corn_three_instruments.npz")
+    data = measured("corn_three_instruments")
     y = np.column_stack([data[name] for name in ("moisture", "oil", "protein", "starch")])
     expected = {
         1: [-0.00825457079187062, 0.00159382667423477, 0.00542136676038798, 0.00384608142552938],
