@@ -21,7 +21,7 @@ def _run(args: argparse.Namespace) -> Outcome:
     from pat.spectra import write_store
 
     dataset = read_csv(args.spectra, batches=args.batches, progress=True)
-    digest = write_store(dataset, args.to, progress=f"writing {args.to.name}")
+    digest = write_store(dataset, args.to, progress=f"writing {args.to}")
     document = {
         "store": args.to,
         "spectra": dataset.sizes["spectrum"],
