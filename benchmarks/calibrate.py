@@ -56,6 +56,7 @@ def simulated(n: int, seed: int) -> tuple[Array, Array]:
 
 
 def require_equal(work: str, found: Any, expected: Any, tolerance: float) -> float:
+    """Return the largest difference over the largest number; raises `RuntimeError` where it is above the tolerance."""
     off = float(np.max(np.abs(np.asarray(found) - expected)) / np.max(np.abs(expected)))
     if not off <= tolerance:
         raise RuntimeError(f"{work}: answers differ by {off:.2g} relative, allowed {tolerance:g}")
@@ -133,6 +134,8 @@ def cross_validation() -> list[Timed]:
 
 
 def ikpls_rmsecv(x: Array, y: Array, codes: IntArray) -> Array:
+    """RMSECV (20,) by the fast cross-validation of ikpls."""
+
     def squares(true: Array, found: Array) -> Array:
         return np.asarray(((found - true) ** 2).sum(axis=(1, 2)))
 

@@ -1,8 +1,8 @@
 """What a search says of its own error, and what that error is: `python -m benchmarks.nested`. Everything is SIMULATED.
 
 Each data set is searched, its winner calibrated on all of it, and tried on 4,000 fresh lots. Spectra are those of
-`benchmarks.coverage`, each with a gain and an offset of its own, as powder gives them. RMSECV of the winner chose it, and
-is then the smallest of many; the nested estimate is of batches that had no part in the choice.
+`benchmarks.coverage`, each with a gain and an offset of its own, as powder gives them. RMSECV of the winner chose it,
+and is then the smallest of many; the nested estimate is of batches that had no part in the choice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pat.search.evaluate import Data, in_families, outer_folds, score_family
 from pat.search.results import conclude
 
 _METHOD = Path(__file__).parents[1] / "models" / "demo" / "method.yaml"
-_AXIS = 1000.0 + 4.0 * np.arange(N_WAVELENGTHS)
+_AXIS = 1000.0 + 4.0 * np.arange(N_WAVELENGTHS, dtype=np.float64)
 _NEW, _SHARE = 4_000, 0.6
 _GAIN, _OFFSET = 0.08, 0.05
 _OUTER = 6
@@ -77,7 +77,8 @@ def _powder(rng: np.random.Generator, n_lots: int, size: int) -> coverage.Data:
     data = draw(rng, _SHARE, effects(rng, n_lots), np.repeat(np.arange(n_lots), size))
     background = 3.0 + np.sin(np.arange(N_WAVELENGTHS) / 9.0)
     gain, offset = (scale * rng.standard_normal((data.y.size, 1)) for scale in (_GAIN, _OFFSET))
-    return coverage.Data((1.0 + gain) * (data.x + background) + offset, data.y, data.codes)
+    x = np.asarray((1.0 + gain) * (data.x + background) + offset, dtype=np.float64)
+    return coverage.Data(x, data.y, data.codes)
 
 
 def _method() -> Method:
@@ -143,7 +144,7 @@ def _one(n_lots: int, size: int, index: int) -> tuple[Any, ...]:
 
 def main() -> None:
     """Print the study."""
-    print("The winner's error (SD of the content 1) on fresh lots, and what its search said; 200 SIMULATED data sets each")
+    print("The winner's error (SD of the content 1) on fresh lots, and what its search said; 200 SIMULATED data sets")
     print(f"{'':<14}{'true':>7}{'nested':>8}{'RMSECV':>8}   within 2 SE (%): {'nested':>7}{'RMSECV':>8}")
     for n_lots, size in ((12, 4), (24, 4)):
         found = study(n_lots, size, 200, progress=True)

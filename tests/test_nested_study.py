@@ -17,7 +17,8 @@ def test_the_winner_s_error_by_hand() -> None:
     bands = np.exp(-(((AXIS - np.array([[1100.0], [1300.0], [1500.0]])) / 60.0) ** 2))
     y = rng.normal(10.0, 1.0, (60, 3))
     data = Data(AXIS, y[:40] @ bands, y[:40, 0], np.repeat(np.arange(10), 4))
-    found, winner = searched(method(max_components=3, component_rule="first_minimum"), Space([], None, [], None), data, 3)
+    asked = method(max_components=3, component_rule="first_minimum")
+    found, winner = searched(asked, Space([], None, [], None), data, 3)
     assert found.winner.n_components == 3
     assert error_of_winner(found, winner, data, y[40:] @ bands, y[40:, 0]) < 1e-9
     assert error_of_winner(found, winner, data, y[40:] @ bands, y[40:, 0] + 0.5) == pytest.approx(0.5)
@@ -36,7 +37,7 @@ def test_the_smallest_rmsecv_is_too_small_and_the_nested_estimate_is_not() -> No
 def test_two_hundred_data_sets(lots: int) -> None:
     """The nested estimate errs on the careful side (its searches have fewer lots), and covers the truth more often."""
     found = study(lots, 4, 200)
-    assert found.rmsecv < found.true - 2.0 * found.nested_error * found.true / 2.0
+    assert found.rmsecv < 0.97 * found.true
     assert found.nested**2 > (1.0 - 2.0 * found.nested_error) * found.true**2
     assert found.nested < 1.2 * found.true
     assert found.nested_covers > found.rmsecv_covers

@@ -109,7 +109,7 @@ def merit(calibration: Calibration, validation: Validation) -> list[Row]:
         Row(
             "RMSECV",
             f"{number(of_model['rmsecv'])} ± {number(of_model['rmsecv_se'])} {units}",
-            f"error of cross-validation, left out {in_turn(calibration.method.calibration.folds)}, ± its standard error",
+            f"error of cross-validation, {in_turn(calibration.method.calibration.folds)}, ± its standard error",
         ),
         Row("RMSEP", f"{number(found['rmsep'])} {units}", "error of prediction, on batches never used before"),
         Row("SEP", f"{number(found['sep'])} {units}", "the same with the bias removed"),

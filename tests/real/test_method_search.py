@@ -112,7 +112,7 @@ def test_tablets_no_worse_than_the_best_of_ten_by_hand(measured, tmp_path):
     # Every tablet is a sample of its own.
     paired = compare(y, found["ten by hand"], found["search"], np.arange(y.size))
     print_table(
-        f"tablets, instrument 1: chosen on 155, tried on 40 (mg); the search is {paired.verdict}, p {paired.p_value:.2f}, "
+        f"tablets, instrument 1: chosen on 155, tried on 40 (mg); search: {paired.verdict}, p {paired.p_value:.1g}, "
         f"its nested estimate {searched.nested.rmse:.2f}",
         ("chains", "n", "winner", "components", "RMSECV", "RMSEP"),
         rows,

@@ -189,9 +189,7 @@ def _lanes_of(n_groups: int, each: int) -> list[slice]:
     return [slice(i * each, (i + 1) * each) for i in range(n_groups)]
 
 
-def _held_out(
-    found: Solution, lanes: range, rows: Rows, shape: tuple[int, ...], distances: bool, keep: int
-) -> HeldOut:
+def _held_out(found: Solution, lanes: range, rows: Rows, shape: tuple[int, ...], distances: bool, keep: int) -> HeldOut:
     each = [_in_lane(found, lane, rows, distances) for lane in lanes]
     predicted, t2, q = (np.stack(arrays, axis=-1) for arrays in zip(*each, strict=True))
     n, a = predicted.shape[:2]

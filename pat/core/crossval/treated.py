@@ -45,14 +45,14 @@ class LinearMap:
             self._tiles.append((slice(start, start + part.shape[0]), slice(first, last), here))
 
     def forward(self, x: Array) -> Array:
-        """A x of each row x (k, p_in), without the offset; returns (k, p_out)."""
+        """Return A x of each row x (k, p_in), without the offset: (k, p_out)."""
         out = np.empty((x.shape[0], self.n_out))
         for outputs, inputs, here in self._tiles:
             np.matmul(x[:, inputs], here, out=out[:, outputs])
         return out
 
     def back(self, z: Array) -> Array:
-        """A' z of each row z (k, p_out); returns (k, p_in)."""
+        """Return A' z of each row z (k, p_out): (k, p_in)."""
         out = np.zeros((z.shape[0], self.n_in))
         for outputs, inputs, here in self._tiles:
             out[:, inputs] += z[:, outputs] @ here.T
@@ -128,7 +128,7 @@ def _in_step(total: Moments, groups: Sequence[Group], maps: Sequence[LinearMap],
 
 
 def _training(total: Moments, rows: Sequence[Rows], names: list[str]) -> Lanes:
-    """Return all rows less those of each group; the squares stay those of all: they only tell rounding from variation."""
+    """Return all rows less those of each group; squares stay those of all, and only tell rounding from variation."""
     whole, parts = lane_of_moments(total), [lane_of_rows(part) for part in rows]
 
     def less(name: str) -> Array:
@@ -181,4 +181,4 @@ def _predicted(found: Solution, lane: int, scores: Array) -> Array:
     """Predictions (n, A) from scores (A, n)."""
     predicted = found.y_mean[lane, 0] + np.cumsum(scores.T * found.y_loadings[lane, :, 0], axis=1)
     predicted[:, np.arange(predicted.shape[1]) >= found.found[lane]] = np.nan
-    return predicted
+    return np.asarray(predicted)
