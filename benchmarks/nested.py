@@ -24,7 +24,7 @@ from pat.search.evaluate import Data, in_families, outer_folds, score_family
 from pat.search.results import conclude
 
 _METHOD = Path(__file__).parents[1] / "models" / "demo" / "method.yaml"
-_AXIS = 1000.0 + 4.0 * np.arange(N_WAVELENGTHS)
+_AXIS = 1000.0 + 4.0 * np.arange(N_WAVELENGTHS, dtype=np.float64)
 _NEW, _SHARE = 4_000, 0.6
 _GAIN, _OFFSET = 0.08, 0.05
 _OUTER = 6
@@ -77,7 +77,8 @@ def _powder(rng: np.random.Generator, n_lots: int, size: int) -> coverage.Data:
     data = draw(rng, _SHARE, effects(rng, n_lots), np.repeat(np.arange(n_lots), size))
     background = 3.0 + np.sin(np.arange(N_WAVELENGTHS) / 9.0)
     gain, offset = (scale * rng.standard_normal((data.y.size, 1)) for scale in (_GAIN, _OFFSET))
-    return coverage.Data((1.0 + gain) * (data.x + background) + offset, data.y, data.codes)
+    x = np.asarray((1.0 + gain) * (data.x + background) + offset, dtype=np.float64)
+    return coverage.Data(x, data.y, data.codes)
 
 
 def _method() -> Method:

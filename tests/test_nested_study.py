@@ -38,7 +38,7 @@ def test_the_smallest_rmsecv_is_too_small_and_the_nested_estimate_is_not() -> No
 def test_two_hundred_data_sets(lots: int) -> None:
     """The nested estimate errs on the careful side (its searches have fewer lots), and covers the truth more often."""
     found = study(lots, 4, 200)
-    assert found.rmsecv < found.true - 2.0 * found.nested_error * found.true / 2.0
+    assert found.rmsecv < 0.97 * found.true
     assert found.nested**2 > (1.0 - 2.0 * found.nested_error) * found.true**2
     assert found.nested < 1.2 * found.true
     assert found.nested_covers > found.rmsecv_covers

@@ -64,6 +64,7 @@ def write_search(folder: str | Path, search: Search, chosen: Method) -> list[Pat
 
 def _yaml(search: Search, chosen: Method) -> str:
     winner, nested = search.winner, search.nested
+    honest = f"{nested.rmse:.4g}, standard error {nested.standard_error:.2g}" if nested else "none"
     lines = [
         f"# Proposed by a search of {len(search.scores)} chains: {winner.label}",
         f"# RMSECV {winner.error:.4g} {chosen.analyte.units} with {winner.n_components} components, chosen as the best",

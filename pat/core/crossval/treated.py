@@ -181,4 +181,4 @@ def _predicted(found: Solution, lane: int, scores: Array) -> Array:
     """Predictions (n, A) from scores (A, n)."""
     predicted = np.asarray(found.y_mean[lane, 0] + np.cumsum(scores.T * found.y_loadings[lane, :, 0], axis=1))
     predicted[:, np.arange(predicted.shape[1]) >= found.found[lane]] = np.nan
-    return predicted
+    return np.asarray(predicted)
