@@ -68,10 +68,7 @@ def _yaml(search: Search, chosen: Method) -> str:
     lines = [
         f"# Proposed by a search of {len(search.scores)} chains: {winner.label}",
         f"# RMSECV {winner.error:.4g} {chosen.analyte.units} with {winner.n_components} components, chosen as the best",
-        f"# nested estimate of the error, choosing included: {nested.rmse:.4g}, standard error "
-        f"{nested.standard_error:.2g}"
-        if nested
-        else "# no nested estimate",
+        f"# nested estimate of the error, choosing included: {honest}",
     ]
     body = yaml.safe_dump(_without_nulls(chosen.document()), sort_keys=False, allow_unicode=True, width=110)
     return "\n".join(lines) + "\n" + body
