@@ -58,12 +58,12 @@ def _pin() -> None:
     raise _PinnedError
 
 
-@pytest.mark.parametrize("name", ["calibrate", "validate", "export", "report", "retrain"])
+@pytest.mark.parametrize("name", ["calibrate", "validate", "export", "report", "retrain", "search", "outliers"])
 def test_every_command_of_the_laboratory_pins_before_it_does_anything(name, monkeypatch):
     monkeypatch.setattr(kernels, "pin", _pin)
     (command,) = (command for command in cli.COMMANDS if command.name == name)
     with pytest.raises(_PinnedError):
-        command.run(argparse.Namespace())
+        cli._run(argparse.Namespace(command=command, scheduler=None))
 
 
 def test_the_line_takes_what_its_machine_has():
