@@ -22,7 +22,7 @@ from pat.search import Chain, Search, Space, search
 _METHOD = Path("models/demo/method.yaml")
 _BATCHES, _PER_BATCH, _SPACING = 40, 200, 2.0
 _WINDOWS = [7, 9, 11, 13, 15, 17, 21, 25, 31, 41]
-_SPACE = {
+SPACE = {
     "preprocessing": [
         ["none", {"step": "snv"}, *({"step": "normalise", "norm": n} for n in ("area", "maximum", "unit_vector"))],
         [
@@ -36,7 +36,7 @@ _SPACE = {
 _MEASURED = (0, 47, 93, 139, 185)
 
 
-def _by_numpy_and_scipy(chain: Chain, x: Array) -> Array:
+def by_numpy_and_scipy(chain: Chain, x: Array) -> Array:
     """Treat spectra as a chain says, by numpy and scipy alone."""
     for step in chain.method.document()["preprocessing"]:
         match step:
@@ -79,20 +79,20 @@ def _method() -> Method:
 def _timed_search(ds: xr.Dataset, n_outer: int) -> tuple[Search, float]:
     with dask.config.set(scheduler="threads", num_workers=2):
         start = time.perf_counter()
-        found = search(_method(), Space.from_document(_SPACE), ds, n_outer=n_outer)
+        found = search(_method(), Space.from_document(SPACE), ds, n_outer=n_outer)
         return found, time.perf_counter() - start
 
 
 def measure() -> list[Timed]:
     """Search once; time peers on some chains, whose RMSECV must be ours."""
     ds, x, y, codes = _dataset()
-    chains, _ = Space.from_document(_SPACE).chains(_method(), ds["wavelength"].values)
+    chains, _ = Space.from_document(SPACE).chains(_method(), ds["wavelength"].values)
     found, seconds = _timed_search(ds, 0)
     work = f"method search, {len(chains)} chains x 20 components x {_BATCHES} batches, {y.size:,} x {x.shape[1]}"
     ours = {score.key: np.array(score.rmsecv) for score in found.scores}
     with threadpool_limits(limits=1):
         each, off = _ikpls(work, [chains[i] for i in _MEASURED], x, y, codes, ours)
-        folds = scikit_learn_folds(work, _by_numpy_and_scipy(chains[_MEASURED[-1]], x), y, codes)
+        folds = scikit_learn_folds(work, by_numpy_and_scipy(chains[_MEASURED[-1]], x), y, codes)
     peer = each * len(chains)
     note = f"extrapolated from {len(_MEASURED)} chains; RMSECV within {off:.0e}"
     return [
@@ -110,7 +110,7 @@ def _ikpls(
     seconds, off = [], 0.0
     for chain in chains:
         start = time.perf_counter()
-        rmsecv = ikpls_rmsecv(_by_numpy_and_scipy(chain, x), y, codes)
+        rmsecv = ikpls_rmsecv(by_numpy_and_scipy(chain, x), y, codes)
         seconds.append(time.perf_counter() - start)
         off = max(off, require_equal(f"{work}, {chain.label}", ours[chain.key], rmsecv, 1e-8))
     return float(np.median(seconds)), off
