@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 import dask.base
@@ -163,9 +164,7 @@ def map_batches(
         If a batch is unknown.
     """
     names = list(batches)
-    run = delayed(_batch, pure=False)
-    parts = zip(split_batches(ds, names), names, strict=True)
-    return _compute([run(func, part, name) for part, name in parts], progress)
+    return map_items(partial(_batch, func), list(zip(names, split_batches(ds, names), strict=True)), progress=progress)
 
 
 def map_items(
@@ -180,8 +179,8 @@ def map_items(
     Parameters
     ----------
     func : callable
-        Takes one item. What it takes and gives must be picklable on processes and clusters; what is lazy in it may be
-        computed where it runs, by `load(..., here=True)`.
+        Takes one item, in which nothing is lazy any more: Dask computes what is lazy in the items first, and what
+        several share once. What it takes and gives must be picklable on processes and clusters.
     items : sequence
     done : callable, optional
         Takes each result as soon as it is there, in this process, one at a time and in no certain order: what has
@@ -204,27 +203,18 @@ def map_items(
             return list(dask.base.compute(*tasks))  # type: ignore[no-untyped-call]
 
 
-def load(data: _Data, *, here: bool = False, progress: str | None = None) -> _Data:
+def load(data: _Data, *, progress: str | None = None) -> _Data:
     """Compute what is lazy, into memory.
 
     Parameters
     ----------
     data : Dataset or DataArray
         Spectra.
-    here : bool, default False
-        In this thread, as a task does whose neighbours keep the other cores busy.
     progress : str, optional
         Label of a progress bar.
     """
-    if here:
-        return data.compute(scheduler="synchronous")
     with computing(progress):
         return data.compute()
-
-
-def _compute(tasks: Sequence[Any], progress: str | None) -> list[Any]:
-    with computing(progress):
-        return list(dask.base.compute(*tasks))  # type: ignore[no-untyped-call]
 
 
 def _rows(block: Array, func: Callable[[Array], Array], n_out: int) -> Array:
@@ -264,10 +254,10 @@ def _on_cluster(client: Any, tasks: Sequence[Any], done: Callable[[_T], None] | 
     return list(client.gather(futures))
 
 
-def _batch(func: Callable[[xr.Dataset], _T], part: xr.Dataset, name: str) -> _T:
+def _batch(func: Callable[[xr.Dataset], _T], named: tuple[str, xr.Dataset]) -> _T:
+    name, part = named
     try:
-        with _one_blas_thread():
-            return func(part)
+        return func(part)
     except Exception as error:
         error.add_note(f"in batch {name!r}")
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pat.cli.framework import Command, Outcome, facts, table
 from pat.errors import InputError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pat.validation.run import Validation
 
 _CALIBRATION, _HOMOGENEITY, _VALIDATION = "calibration", "homogeneity", "validation"
+_Parts: TypeAlias = "tuple[Method, Calibration, HomogeneityModel | None]"
 
 
 def _shared(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +65,7 @@ def _refuse_sources(args: argparse.Namespace) -> None:
             raise InputError(f"{args.to}: expected a place of its own, got one that {name} ({read}) lies in")
 
 
-def _parts(args: argparse.Namespace) -> tuple[Method, Calibration, HomogeneityModel | None]:
+def _parts(args: argparse.Namespace) -> _Parts:
     """Return the method, and what `pat calibrate` made of it."""
     from pat.calibration import Calibration
     from pat.homogeneity import HomogeneityModel
@@ -117,8 +118,8 @@ def _validate(args: argparse.Namespace) -> Outcome:
     return Outcome(found.document, text, exit_code=0 if found.passed else 1)
 
 
-def _validated(args: argparse.Namespace) -> tuple[Validation, xr.Dataset, str]:
-    """Return the validation, the raw spectra and the report of a method that was calibrated and validated."""
+def _validated(args: argparse.Namespace) -> tuple[_Parts, Validation, xr.Dataset, str]:
+    """Return all of a method that was calibrated and validated: its parts, validation, raw spectra and report."""
     from pat.compute import computing
     from pat.report import build
     from pat.spectra import open_store
@@ -129,15 +130,15 @@ def _validated(args: argparse.Namespace) -> tuple[Validation, xr.Dataset, str]:
     validation, raw = Validation.load(args.out / _VALIDATION), open_store(args.data, verify=True)
     with computing("drawing the report"):
         page = build(method, calibration, validation, raw=raw, treated=treat(method, raw), homogeneity=homogeneity)
-    return validation, raw, page
+    return (method, calibration, homogeneity), validation, raw, page
 
 
 def _export(args: argparse.Namespace) -> Outcome:
     from pat.export import export
 
     _refuse_sources(args)
-    validation, raw, page = _validated(args)
-    digest = export(args.to, *_parts(args), validation, raw, page)
+    parts, validation, raw, page = _validated(args)
+    digest = export(args.to, *parts, validation, raw, page)
     document = {"artefact": args.to, "digest": digest}
     return Outcome(document, facts(document))
 
@@ -148,7 +149,7 @@ def _report(args: argparse.Namespace) -> Outcome:
     _refuse_sources(args)
     if args.to.is_file() and not args.to.read_bytes()[:15].lower().startswith(b"<!doctype html"):
         raise InputError(f"{args.to}: expected a new file or a page to replace, got a file of another kind")
-    _, _, page = _validated(args)
+    *_, page = _validated(args)
     write_bytes(args.to, page.encode())
     document = {"report": args.to}
     return Outcome(document, facts(document))

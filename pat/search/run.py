@@ -21,6 +21,7 @@ from pat.method import Method
 from pat.search.evaluate import Data, in_families, outer_folds, score_family
 from pat.search.results import ChainScore, Progress, Search, conclude
 from pat.search.space import Chain, Space
+from pat.treatment import data_sha256
 
 _OUTER_FOLDS = 5
 # Chains of a family that one task takes: enough to share the family's work, few enough to keep every core busy.
@@ -29,7 +30,7 @@ _IN_TASK = 16
 
 @dataclass(frozen=True)
 class _Task:
-    """Some chains of one family, and the spectra that they are tried on, still lazy."""
+    """Some chains of one family, and the spectra that they are tried on: lazy until the task runs."""
 
     chains: list[Chain]
     spectra: xr.Dataset
@@ -89,10 +90,7 @@ def search(
     folds = folds_of(method, ds, names)
     outer = outer_folds(len(folds.names), n_outer)
     kept = None if folder is None else Progress(folder, _header(method, ds, names, n_outer))
-    scores: dict[str, ChainScore] = {}
-    for chain in chains if kept else []:
-        if kept and (score := kept.known(chain.key)) is not None:
-            scores[chain.key] = score
+    scores = {} if kept is None else {c.key: score for c in chains if (score := kept.known(c.key)) is not None}
 
     def done(found: list[ChainScore]) -> None:
         for score in found:
@@ -114,7 +112,7 @@ def _header(method: Method, ds: xr.Dataset, names: list[str], n_outer: int) -> d
     return {
         "method": method.name,
         "analyte": method.document()["analyte"],
-        "data": str(ds.attrs.get("sha256", ds.attrs.get("derived_from", ""))),
+        "data": data_sha256(ds),
         "batches": names,
         "outer_folds": n_outer,
     }
@@ -130,11 +128,11 @@ def _tasks(chains: list[Chain], wavelength: Array, folds: Folds, analyte: str, o
 
 
 def _run(task: _Task) -> list[ChainScore]:
-    loaded = compute.load(task.spectra, here=True)
+    spectra = task.spectra
     data = Data(
-        wavelength=np.asarray(loaded["wavelength"].values, dtype=np.float64),
-        x=np.asarray(loaded["absorbance"].values),
-        y=np.asarray(loaded[task.analyte].values, dtype=np.float64),
+        wavelength=np.asarray(spectra["wavelength"].values, dtype=np.float64),
+        x=np.asarray(spectra["absorbance"].values),
+        y=np.asarray(spectra[task.analyte].values, dtype=np.float64),
         codes=task.codes,
     )
     return list(score_family(task.chains, data, task.outer))
