@@ -37,7 +37,7 @@ def assemble(method: Method, calibration: Calibration, homogeneity: HomogeneityM
             "analyte": document["analyte"],
             "ranges": document["spectra"]["ranges"],
             "saturation": document["spectra"]["saturation"],
-            "steps": document["preprocessing"],
+            "steps": calibration.steps,
             "n_components": calibration.model.n_components,
             "limits": {
                 "hotelling_t2": calibration.t2_limit,

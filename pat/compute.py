@@ -7,6 +7,7 @@ spectra whatever the chunks, and BLAS keeps to one thread inside a task, because
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import sys
 import threading
@@ -179,8 +180,8 @@ def map_items(
     Parameters
     ----------
     func : callable
-        Takes one item, in which nothing is lazy any more: Dask computes what is lazy in the items first, and what
-        several share once. What it takes and gives must be picklable on processes and clusters.
+        Takes one item, in which nothing is lazy any more: Dask computes what is lazy in the items first. What it takes
+        and gives must be picklable on processes and clusters.
     items : sequence
     done : callable, optional
         Takes each result as soon as it is there, in this process, one at a time and in no certain order: what has
@@ -201,6 +202,34 @@ def map_items(
             return _on_cluster(client, tasks, done)
         with _Results({task.key for task in tasks}, done) if done else nullcontext():
             return list(dask.base.compute(*tasks))  # type: ignore[no-untyped-call]
+
+
+def fold_items(
+    func: Callable[[_Item], _T], combine: Callable[[_T, _T], _T], items: Sequence[_Item], *, progress: str | None = None
+) -> _T:
+    """Apply a function to each of several items, in parallel, and combine the results from the first to the last.
+
+    Parameters
+    ----------
+    func : callable
+        As in `map_items`.
+    combine : callable
+        Takes the results of all items up to one, combined, and that of the next, and gives both combined. The order is
+        always that of the items, so that the bits repeat, and a result is let go as soon as it is combined: memory
+        does not grow with the number of items.
+    items : sequence
+        At least one.
+    progress : str, optional
+        Label of a progress bar.
+    """
+    run, join = delayed(_item, pure=False), delayed(combine, pure=False)
+    with computing(progress):
+        total = run(func, items[0])
+        for item in items[1:]:
+            total = join(total, run(func, item))
+        client = _cluster_in_use()
+        found: list[_T] = [total.compute()] if client is None else _on_cluster(client, [total], None)
+        return found[0]
 
 
 def load(data: _Data, *, progress: str | None = None) -> _Data:
@@ -250,6 +279,9 @@ def _on_cluster(client: Any, tasks: Sequence[Any], done: Callable[[_T], None] | 
     futures = client.compute(list(tasks))
     if done:
         for _, result in as_completed(futures, with_results=True):  # type: ignore[no-untyped-call]
+            # Of a task that was cancelled, or whose scheduler is gone, the error comes as if it were the result.
+            if isinstance(result, concurrent.futures.CancelledError):
+                raise result
             done(result)
     return list(client.gather(futures))
 

@@ -33,11 +33,11 @@ _KNOWN_ANSWERS = 16
 _NOT_IN_BLOCKS = [Status.NOT_FINITE, Status.WRONG_LENGTH, Status.FROZEN, Status.OUT_OF_ORDER]
 
 
-def known_answers(method: Method, calibration: Calibration, raw: xr.Dataset) -> Arrays:
+def known_answers(calibration: Calibration, raw: xr.Dataset) -> Arrays:
     """Raw spectra spread evenly over a store, and the numbers that the laboratory's own path gives for them."""
     rows = np.unique(np.linspace(0, raw.sizes["spectrum"] - 1, _KNOWN_ANSWERS).round().astype(int))
     chosen = raw.isel(spectrum=rows).load()
-    treated = np.asarray(treat(method, chosen)["absorbance"].values)
+    treated = np.asarray(treat(calibration.learnt, chosen)["absorbance"].values)
     value, t2, q = diagnostics.evaluate(calibration.model, treated)
     absorbance = np.ascontiguousarray(chosen["absorbance"].values)
     return {"absorbance": absorbance, "value": value, "hotelling_t2": t2, "q_residuals": q}
@@ -109,7 +109,7 @@ def block_statistics(
     dict of str to ndarray
         ``value``, ``mbsd`` and ``blend_rsd_upper`` of shape (m,), NaN where there is none.
     """
-    method, n = calibration.method, rule.block_size
+    method, n = calibration.learnt, rule.block_size
     found = {name: np.full(status.size, np.nan) for name in ("value", "mbsd", "blend_rsd_upper")}
     rows = np.flatnonzero(~np.isin(status, _NOT_IN_BLOCKS))
     treated = method.treatment(calibration.wavelength)(absorbance[rows])
@@ -159,7 +159,7 @@ def export(
     if not validation.passed:
         raise Refusal(f"validation did not pass ({validation.unmet}): nothing is exported")
     source = _source(calibration, homogeneity, validation, raw)
-    answers, scorer = known_answers(method, calibration, raw), Scorer(_reread(content))
+    answers, scorer = known_answers(calibration, raw), Scorer(_reread(content))
     require_parity(scorer, answers)
     if validation.known_blend is not None:
         require_blend_parity(scorer, calibration, validation.known_blend)

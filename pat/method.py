@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from pat.core.preprocess import Treatment
@@ -40,6 +40,10 @@ _ENDPOINT_CRITERIA = (
     "max_unseen_faults",
     "max_median_delay",
 )
+
+
+_STEP: TypeAdapter[Any] = TypeAdapter(Step)
+_NAME_OF_A_TYPE = r"\[|^(Grid|Directions|Levels)$"
 
 
 class Analyte(Section):
@@ -100,12 +104,6 @@ class CalibrationRules(Section):
     that are not significantly worse than the smallest (randomisation test over folds, level 0.05)."""
     scope_confidence: Annotated[float, Field(ge=0.5, lt=1.0)]
     """Share of in-scope spectra that the limits of T2 and of Q each let pass, such as 0.999."""
-
-    @property
-    def left_out(self) -> str:
-        """What cross-validation leaves out at a time, in words."""
-        known = {"batch": "whole batches", "lot": "whole lots", "day": "whole days"}
-        return known.get(self.folds, f"each {self.folds}") + " left out"
 
 
 class HomogeneityRules(Section):
@@ -279,13 +277,39 @@ class Method(Section):
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **cls.model_json_schema()}
 
 
+def problems_of_step(place: str, step: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Say what is wrong with a preprocessing step that stands alone, whatever the axis.
+
+    Parameters
+    ----------
+    place : str
+        Where it stands, such as ``preprocessing.0``.
+    step : dict
+
+    Returns
+    -------
+    of_keys, together : list of str
+        Keys that are unknown, missing or of a wrong kind; and values that another value, or one of another key, would
+        put right. Conditions that join keys are looked at once each key is right.
+    """
+    of_keys: list[str] = []
+    together: list[str] = []
+    try:
+        _STEP.validate_json(json.dumps(step, default=str))
+    except ValidationError as error:
+        for line in error.errors(include_url=False):
+            line["loc"] = (*place.rsplit(".", 1), *line["loc"])
+            (together if line["type"] == "method" else of_keys).append(_describe(line))
+    return of_keys, together
+
+
 def _describe(line: ErrorDetails) -> str:
     """One line of a validation error in the words of this project."""
     # The name of a step, or of a type, stands in the path only to tell which one of a union was meant.
     path = tuple(
         part
         for i, part in enumerate(line["loc"])
-        if not (i == 2 and part in STEP_NAMES) and not (i == 4 and re.search(r"\[|^Grid$|^Directions$", str(part)))
+        if not (i == 2 and part in STEP_NAMES) and not (i == 4 and re.search(_NAME_OF_A_TYPE, str(part)))
     )
     where, kind = dotted(path), line["type"]
     if kind == "missing":

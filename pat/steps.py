@@ -181,13 +181,22 @@ class Scale(Section):
     """Standard deviations, on the axis of this step; `calibration`: to be learnt."""
 
 
+class Levels(Section):
+    """Spectra of the same sample at several levels of a disturbance, such as dry and moist."""
+
+    batches: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=2)]
+    """Batches of the store, one for each level; they have the role `interference`, or none."""
+
+
 class Epo(Section):
-    """External parameter orthogonalisation: take out the directions of given difference spectra."""
+    """External parameter orthogonalisation: take out the directions in which a disturbance moves spectra."""
 
     step: Literal["epo"]
     """Name of the step."""
-    spectra: Annotated[tuple[Spectrum, ...], Field(min_length=1)]
-    """What a disturbance does to spectra of one sample: difference spectra, treated up to this step."""
+    spectra: Literal["interference"] | Levels | Annotated[tuple[Spectrum, ...], Field(min_length=1)]
+    """What a disturbance does to spectra of one sample: difference spectra, treated up to this step; or the batches
+    that show it, one for each level of the disturbance, from whose mean spectra they are to be learnt. `interference`:
+    all batches with that role."""
     n_components: Annotated[int, Field(ge=1)]
     """Directions to take out."""
 

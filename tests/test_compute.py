@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import io
 import os
 import sys
@@ -10,7 +11,7 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
-from dask.distributed import Client, LocalCluster
+from dask.distributed import Client, Future, LocalCluster
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from pat import compute
@@ -272,3 +273,27 @@ def test_what_is_done_survives_the_failure_of_another() -> None:
     with compute.scheduler("synchronous"), pytest.raises(ZeroDivisionError):
         compute.map_items(inverse, [2.0, 4.0], done=seen.append)
     assert seen == [1.0 / begun[0]]
+
+
+def _slowly(item: int) -> int:
+    time.sleep(1.0)
+    return item
+
+
+def test_a_task_that_was_cancelled_hands_over_nothing() -> None:
+    # So a scheduler that is gone is told of: distributed gives the error in the place of the result.
+    seen: list[int] = []
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local:
+        with Client(local) as client:
+
+            def cancel() -> None:
+                while not client.futures:
+                    time.sleep(0.01)
+                client.cancel([Future(key, client) for key in list(client.futures)], force=True)
+
+            thread = threading.Thread(target=cancel)
+            thread.start()
+            with pytest.raises(concurrent.futures.CancelledError):
+                compute.map_items(_slowly, [1], done=seen.append)
+            thread.join()
+    assert seen == []

@@ -114,7 +114,9 @@ def test_contributions_of_a_spectrum_within_and_beyond_its_limits(made: Validate
         expected = diagnostics.q_contributions(made.calibration.model, spectrum[None, :])[0]
         np.testing.assert_allclose(heights, expected, rtol=1e-12)
         assert tuple(bars.get_colors()[0]) == to_rgba(colour)
-        assert f"Q {expected.sum():.4g}, {words} its limit" in text_of(figure)
+        assert f"Q {expected.sum():.4g}, {words} the limit of scope {made.calibration.q_limit:.4g} (99.9 %)" in text_of(
+            figure
+        )
     with pytest.raises(InputError, match="a treated spectrum has shape"):
         plots.contributions(made.calibration, inside[:-1], "C0")
 
@@ -134,6 +136,36 @@ def test_outliers_are_named_and_limits_drawn(made: Validated) -> None:
     assert {limit, -limit} <= set(heights)
     first = report.flagged.iloc[0]
     assert f"{first['batch']}, {first['row']}" in text_of(figure)
+
+
+def test_where_many_are_flagged_the_worst_are_named_and_the_others_counted(made: Validated) -> None:
+    report = outlier_report(made.calibration, made.treated, confidence=0.5)
+    figure: Any = plots.outliers(report)
+    figure.draw_without_rendering()
+    for ax, flags in zip(figure.axes, ("T2|Q", "leverage|residual"), strict=True):
+        beyond = report.spectra[report.spectra["flags"].str.contains(flags)]
+        columns = ["t2", "q"] if ax is figure.axes[0] else ["leverage", "residual"]
+        limit = report.limits["limit"].rename({"T2": "t2", "Q": "q"})[columns]
+        worst = beyond.iloc[int((beyond[columns].abs() / limit).max(axis=1).argmax())]
+        names = [text for text in ax.texts if ", " in text.get_text()]
+        assert names[0].get_text() == f"{worst['batch']}, {worst['row']}"
+        assert f"{len(beyond) - len(names)} more not named" in [text.get_text() for text in ax.texts]
+        boxes = [name.get_window_extent() for name in names]
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_times_are_named_by_whole_dates(made: Validated) -> None:
+    days = np.datetime64("2026-03-03", "ns") + np.arange(made.raw.sizes["spectrum"]) * np.timedelta64(1, "h")
+    figure: Any = plots.spectra_by(made.raw.assign_coords(time=("spectrum", days)), "time")
+    figure.draw_without_rendering()
+    bar = figure.axes[1].yaxis
+    names = [label.get_text() for label in bar.get_ticklabels()]
+    assert len(names) >= 3
+    assert all(name.startswith("2026-") for name in names)
+    assert bar.get_offset_text().get_text() == ""
+    # No name touches the bar's own label.
+    label = bar.label.get_window_extent()
+    assert not any(label.overlaps(name.get_window_extent()) for name in bar.get_ticklabels())
 
 
 def leaderboard() -> pd.DataFrame:
@@ -156,7 +188,7 @@ def test_the_search_landscape_is_ranked() -> None:
     np.testing.assert_array_equal(others.lines[0].get_xdata(), [0.30, 0.50])
     counts = [text.get_text() for text in ax.texts if text.get_text().isdigit()]
     assert counts == ["3", "5", "4", "7"]
-    assert "The best 4 of 5 chains by RMSECV, left out lot by lot" in text_of(figure)
+    assert "The best 4 of 5 chains by RMSECV, whole lots left out" in text_of(figure)
     assert "The best 2 of 5 chains" in text_of(plots.search_landscape(leaderboard(), "% w/w", shown=2))
 
 

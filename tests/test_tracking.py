@@ -121,7 +121,7 @@ def test_an_attempt_that_died_is_not_taken_as_done_and_is_finished_by_the_next(c
         raise ConnectionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(tracking, "_register", die)
+        patch.setattr("pat.tracking.attempts.register", die)
         with pytest.raises(ConnectionError):
             log(campaign, root)
     (begun,) = runs(root)

@@ -5,10 +5,11 @@ is then tested on, so whole batches are left out, and every limit comes from spe
 """
 
 from pat.calibration.choice import choose_components, root_mean_square, van_der_voet
-from pat.calibration.fitting import calibrate, require_reference
+from pat.calibration.fitting import calibrate
 from pat.calibration.model import Calibration, CrossValidation
 from pat.calibration.nested import NestedCrossValidation, nested_cross_validation
 from pat.calibration.permutation import PermutationTest, permutation_test
+from pat.calibration.relearning import takes_raw
 
 __all__ = [
     "Calibration",
@@ -19,7 +20,7 @@ __all__ = [
     "choose_components",
     "nested_cross_validation",
     "permutation_test",
-    "require_reference",
     "root_mean_square",
+    "takes_raw",
     "van_der_voet",
 ]

@@ -1,4 +1,4 @@
-"""How the number of components follows from cross-validated errors."""
+"""Cross-validated errors: their root mean square, how well it is known, and the number of components they choose."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 
 from pat.core.types import Array, IntArray
 from pat.errors import InputError
+from pat.limits import t_quantile
 
 _ALPHA = 0.05
+_CONFIDENCE = 0.95
 # Up to so many groups every combination of signs is tried; beyond, so many drawn ones.
 _ALL_SIGNS = 12
 _DRAWN_SIGNS = 9999
@@ -49,6 +51,52 @@ def rms_of_groups(sums: Array, sizes: IntArray) -> tuple[Array, Array]:
         return rms, np.where(rms > 0.0, np.sqrt(variance) / (2.0 * rms), 0.0)
 
 
+def rms_interval(sums: Array, sizes: IntArray) -> tuple[float, float]:
+    """Interval at 95 % for the root mean square error in new groups.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (B,)
+        Sum of squared errors of each group, which had no part in the choice of the models that predicted it.
+    sizes : ndarray of int, shape (B,)
+        Number of spectra of each group.
+
+    Returns
+    -------
+    lower, upper : float
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 2 groups.
+
+    Notes
+    -----
+    The logarithm of the root mean square, plus and minus Student's t with B - 1 degrees of freedom times its standard
+    error: a logarithm takes most of the skewness from a mean of squares (Bartlett and Kendall, *Suppl. J. R. Stat.
+    Soc.* 8 (1946) 128). By the delta method that standard error is `root_mean_square`'s, relative to the root mean
+    square. Few squares mostly show too little of their spread, and groups that were left out together share a model,
+    which no spread between groups shows (Bates, Hastie and Tibshirani, *J. Am. Stat. Assoc.* 119 (2024) 1434). It is
+    therefore never less than that of groups with one normal error each, which all their spectra share:
+    sqrt(sum(n_b^2) / 2) / n, or 1 / sqrt(2 B) for groups of one size. Where spectra of a group err independently of
+    each other, the interval is wider than it need be.
+
+    Examples
+    --------
+    >>> lower, upper = rms_interval(np.full(12, 4.0), np.full(12, 4))
+    >>> round(lower, 3), round(upper, 3)
+    (0.638, 1.567)
+    """
+    if sizes.size < 2:
+        raise InputError(f"an interval for the error in new groups needs at least 2 groups, got {sizes.size}")
+    [rms], [standard_error] = rms_of_groups(sums[:, None], sizes)
+    if rms == 0.0:
+        return 0.0, 0.0
+    least = np.sqrt((sizes**2).sum() / 2.0) / sizes.sum()
+    factor = np.exp(t_quantile((1.0 + _CONFIDENCE) / 2.0, sizes.size - 1) * max(standard_error / rms, least))
+    return float(rms / factor), float(rms * factor)
+
+
 def choose_components(rmsecv: Array, standard_error: Array, rule: str) -> int:
     """Choose the number of components from RMSECV with 1, 2, ... components.
 
@@ -73,6 +121,17 @@ def choose_components(rmsecv: Array, standard_error: Array, rule: str) -> int:
         return int(rises[0]) + 1 if rises.size else rmsecv.size
     best = int(np.argmin(rmsecv))
     return int(np.argmax(rmsecv <= rmsecv[best] + standard_error[best])) + 1
+
+
+def components_in_words(n: int) -> str:
+    """Say a number of components.
+
+    Examples
+    --------
+    >>> components_in_words(1), components_in_words(4)
+    ('1 component', '4 components')
+    """
+    return f"{n} component{'' if n == 1 else 's'}"
 
 
 def components_by_rule(rule: str, errors: Array, codes: IntArray) -> int:

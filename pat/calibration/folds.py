@@ -98,8 +98,8 @@ def _require_whole_batches(by: str, batch: list[str], names: list[str]) -> None:
             )
 
 
-def in_turn(by: str) -> str:
-    """Say in a few words what is left out in turn.
+def left_out(by: str) -> str:
+    """Say in a few words what cross-validation leaves out at a time.
 
     Parameters
     ----------
@@ -108,10 +108,13 @@ def in_turn(by: str) -> str:
 
     Examples
     --------
-    >>> in_turn("batch"), in_turn("lot")
-    ('batch by batch', 'lot by lot')
+    >>> left_out("lot"), left_out("instrument"), left_out("random")
+    ('whole lots left out', 'each instrument left out', '10 random parts left out')
     """
-    return f"in {_RANDOM_FOLDS} random folds" if by == "random" else f"{by} by {by}"
+    known = {"batch": "whole batches", "lot": "whole lots", "day": "whole days"}
+    if by == "random":
+        return f"{_RANDOM_FOLDS} random parts left out"
+    return known.get(by, f"each {by}") + " left out"
 
 
 @dataclass(frozen=True)
@@ -134,11 +137,6 @@ class Folds:
     by: str
     names: list[str]
     rows: list[IntArray]
-
-    @property
-    def largest(self) -> int:
-        """Spectra in the largest fold."""
-        return max(rows.size for rows in self.rows)
 
     def called(self, index: int) -> str:
         """Say which fold it is, in a few words."""

@@ -19,7 +19,7 @@ from pat.method import Method
 from pat.records import Record
 
 _ARRAYS = "calibration.npz"
-_RECORD = Record("calibration", "calibration.json", (_ARRAYS,), format=2, command="pat calibrate")
+_RECORD = Record("calibration", "calibration.json", (_ARRAYS,), format=3, command="pat calibrate")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ class Calibration:
     Attributes
     ----------
     method : Method
+        As it is written.
+    steps : list of dict
+        Its preprocessing steps, with what they learnt from the calibration spectra as numbers.
     wavelength : ndarray of shape (p_native,)
         Native axis (nm) that the method's treatment starts from.
     model : PLSModel
@@ -79,6 +82,7 @@ class Calibration:
     """
 
     method: Method
+    steps: list[dict[str, Any]]
     wavelength: Array
     model: PLSModel
     t2_limit: float
@@ -88,6 +92,14 @@ class Calibration:
     batches: list[str]
     lots: dict[str, str]
     data_sha256: str
+
+    @cached_property
+    def learnt(self) -> Method:
+        """The method with what its steps learnt as numbers: spectra are treated by this one."""
+        document = self.method.document()
+        if document["preprocessing"] == self.steps:
+            return self.method
+        return Method.from_document({**document, "preprocessing": self.steps})
 
     @cached_property
     def sha256(self) -> str:
@@ -124,6 +136,7 @@ class Calibration:
     def _document(self) -> dict[str, Any]:
         return {
             "method": self.method.document(),
+            "steps": self.steps,
             "limits": {"hotelling_t2": self.t2_limit, "q_residuals": self.q_limit},
             "figures": {name: value if math.isfinite(value) else None for name, value in self.figures.items()},
             "batches": self.batches,
@@ -164,6 +177,7 @@ class Calibration:
         validated = {name[3:]: array for name, array in arrays.items() if name.startswith("cv_")}
         return cls(
             method=Method.from_document(document["method"]),
+            steps=document["steps"],
             wavelength=arrays["wavelength"],
             model=Content(arrays, {}).model(),
             t2_limit=document["limits"]["hotelling_t2"],

@@ -14,17 +14,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pat import compute
-from pat.calibration.choice import components_by_rule, root_mean_square
+from pat.calibration.choice import components_by_rule, rms_interval
 from pat.calibration.cross_validation import fold_codes, group, groups_of
-from pat.calibration.fitting import calibration_batches, require_enough, total_moments
-from pat.calibration.folds import Folds, folds_of
+from pat.calibration.folds import Folds
+from pat.calibration.preparation import prepare
 from pat.calibration.relearning import require_no_references
 from pat.core.crossval import Group, HeldOut, blocks_in_step, held_out
 from pat.core.pls import Moments, moments, without
 from pat.core.types import Array, IntArray
 from pat.errors import InputError
 from pat.method import Method
-from pat.treatment import treated_by
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,11 @@ class NestedCrossValidation:
 
     Attributes
     ----------
-    rmse, standard_error : float
+    rmse : float
         Root mean squared error over spectra of predictions by models whose number of components was chosen without
-        them, and its standard error with folds as the unit (units of the analyte).
+        them (units of the analyte).
+    interval : tuple of float
+        Lower and upper end of a 95 % interval for the error in new folds; see `rms_interval`.
     rmsecv : float
         For comparison: RMSECV with the number of components that the rule chooses from all folds.
     n_components : int
@@ -50,7 +51,7 @@ class NestedCrossValidation:
     """
 
     rmse: float
-    standard_error: float
+    interval: tuple[float, float]
     rmsecv: float
     n_components: int
     fold: list[str]
@@ -82,31 +83,27 @@ def nested_cross_validation(
     Raises
     ------
     InputError
-        As `calibrate`; two folds are left out at a time. A method with OSC is refused.
+        As `calibrate`; two folds are left out at a time. A method with OSC is refused; what other steps learn from the
+        spectra of all folds is taken for fixed.
 
     References
     ----------
     Stone, *J. R. Stat. Soc. B* 36 (1974) 111; Filzmoser, Liebmann and Varmuza, *J. Chemometrics* 23 (2009) 160.
     """
     require_no_references(method, "nested cross-validation")
-    treated = treated_by(method, ds)
-    names = calibration_batches(method, treated, batches)
-    folds = folds_of(method, treated, names, split_batches=split_batches)
-    total = total_moments(method, treated, names)
-    largest_two = sum(sorted(rows.size for rows in folds.rows)[-2:])
-    require_enough(method.calibration.max_components, total.n - largest_two, total.sum_x.size)
+    given, rules = prepare(method, ds, batches, split_batches=split_batches), method.calibration
+    folds, total = given.folds, given.moments(left_out=2)
     groups = _in_memory(method, folds)
-    predicted, chosen = nested_predictions(
-        total, groups, method.calibration.max_components, method.calibration.component_rule, progress=progress
-    )
+    predicted, chosen = nested_predictions(total, groups, rules.max_components, rules.component_rule, progress=progress)
     reference, codes = np.concatenate([one.y for one in groups]), fold_codes(folds)
     errors = predicted - reference[:, None]
-    a = components_by_rule(method.calibration.component_rule, errors, codes)
+    a = components_by_rule(rules.component_rule, errors, codes)
     of_choice = np.take_along_axis(predicted, chosen[codes][:, None] - 1, axis=1)
-    rmse, standard_error = root_mean_square(of_choice - reference[:, None], codes)
+    squares = (of_choice[:, 0] - reference) ** 2
+    of_fold = np.asarray(np.bincount(codes, weights=squares), dtype=np.float64)
     return NestedCrossValidation(
-        rmse=float(rmse[0]),
-        standard_error=float(standard_error[0]),
+        rmse=float(np.sqrt(squares.mean())),
+        interval=rms_interval(of_fold, np.bincount(codes)),
         rmsecv=float(np.sqrt(np.mean(errors[:, a - 1] ** 2))),
         n_components=a,
         fold=folds.names,

@@ -159,7 +159,7 @@ def _studentised(error: Array, leverage: Array, codes: IntArray) -> tuple[Array,
 
 def _under_the_model(calibration: Calibration, ds: xr.Dataset) -> tuple[IntArray, Array]:
     """Positions of the calibration's spectra, in its own order, and their T2 under the model that they made."""
-    treated = treated_by(calibration.method, ds)
+    treated = treated_by(calibration.learnt, ds)
     analyte = calibration.method.analyte.name
     known = ~np.isnan(np.asarray(treated[analyte].values))
     batch = np.asarray(treated["batch"].values)

@@ -10,16 +10,14 @@ import xarray as xr
 
 from pat import compute
 from pat.calibration.choice import components_by_rule
-from pat.calibration.cross_validation import readings
-from pat.calibration.fitting import calibration_batches
-from pat.calibration.folds import folds_of
+from pat.calibration.cross_validation import fold_codes, readings
+from pat.calibration.preparation import prepare
 from pat.calibration.relearning import require_no_references
 from pat.core import pls
 from pat.core.crossval import leave_groups_out
 from pat.core.types import Array, IntArray
 from pat.errors import InputError
 from pat.method import Method
-from pat.treatment import treated_by
 
 # Permuted references that are cross-validated together: they share every product with the spectra.
 _TOGETHER = 10
@@ -83,15 +81,13 @@ def permutation_test(
     Lindgren et al., *J. Chemometrics* 10 (1996) 521; exchangeable blocks: Winkler et al., *NeuroImage* 123 (2015) 253.
     """
     require_no_references(method, "the permutation test")
-    treated = treated_by(method, ds)
-    folds = folds_of(method, treated, calibration_batches(method, treated, batches), split_batches=split_batches)
+    folds = prepare(method, ds, batches, split_batches=split_batches).folds
     rows = np.concatenate(folds.rows)
     loaded = compute.load(folds.spectra[["absorbance", method.analyte.name]].isel(spectrum=rows))
     X, y = readings(loaded, method.analyte.name)
-    codes = np.repeat(np.arange(len(folds.names)), [part.size for part in folds.rows])
     rules = method.calibration
     return permutation_test_of(
-        X, y, codes, rules.max_components, rules.component_rule,
+        X, y, fold_codes(folds), rules.max_components, rules.component_rule,
         n_permutations=n_permutations, seed=seed, progress=progress,
     )  # fmt: skip
 

@@ -88,8 +88,10 @@ def _calibrate(args: argparse.Namespace) -> Outcome:
     raw = open_store(args.data, verify=True)
     calibration = calibrate(method, raw, progress="calibrating")
     document: dict[str, object] = {"out": args.out, "batches": len(calibration.batches), **calibration.figures}
-    progress = "learning the end-point rule"
-    model = learn(method, calibration, treat(method, raw), progress=progress) if method.homogeneity else None
+    model = None
+    if method.homogeneity:
+        treated = treat(calibration.learnt, raw)
+        model = learn(method, calibration, treated, progress="learning the end-point rule")
     calibration.save(args.out / _CALIBRATION)
     # What was learnt and validated with another calibration is out of date, and would be refused.
     HomogeneityModel.remove(args.out / _HOMOGENEITY)
@@ -129,7 +131,8 @@ def _validated(args: argparse.Namespace) -> tuple[_Parts, Validation, xr.Dataset
     method, calibration, homogeneity = _parts(args)
     validation, raw = Validation.load(args.out / _VALIDATION), open_store(args.data, verify=True)
     with computing("drawing the report"):
-        page = build(method, calibration, validation, raw=raw, treated=treat(method, raw), homogeneity=homogeneity)
+        treated = treat(calibration.learnt, raw)
+        page = build(method, calibration, validation, raw=raw, treated=treated, homogeneity=homogeneity)
     return (method, calibration, homogeneity), validation, raw, page
 
 

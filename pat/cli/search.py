@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pat.method import Method
     from pat.search import Search
 
-_SHOWN = 10
+_SHOWN, _REASONS = 10, 3
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,25 +55,37 @@ def _log(method: Method, found: Search, data_sha256: str, files: list[Path]) -> 
     ]
     metrics = {"rmsecv": found.winner.error, "chains": float(len(found.scores))}
     if found.nested is not None:
-        metrics |= {"nested_rmse": found.nested.rmse, "nested_se": found.nested.standard_error}
+        lower, upper = found.nested.interval
+        metrics |= {"nested_rmse": found.nested.rmse, "nested_lower": lower, "nested_upper": upper}
     return tracking.log_search(method, trials, metrics=metrics, tags={"data_sha256": data_sha256}, files=files)
 
 
 def _text(found: Search, chosen: Method, out: Path) -> str:
+    from pat.calibration.choice import components_in_words
+
     units, winner = chosen.analyte.units, found.winner
-    rows = [[i, s.label, s.n_components, s.error, s.standard_error] for i, s in enumerate(found.scores[:_SHOWN], 1)]
+    calibrated = [score for score in found.scores if not score.problem]
+    rows = [[i, s.label, s.n_components, s.error, s.standard_error] for i, s in enumerate(calibrated[:_SHOWN], 1)]
     lines = [
         table(["", "chain", "LV", "RMSECV", "SE"], rows),
         "",
-        f"{len(found.scores)} chains, {len(found.left_out)} combinations left out as no method",
-        f"best: {winner.label}, RMSECV {winner.error:.4g} {units} with {winner.n_components} components",
+        f"chains: {len(found.scores)}",
+        *_some("combinations left out as no method", found.left_out),
+        *_some("chains that could not be calibrated", [f"{s.label}: {s.problem}" for s in found.scores if s.problem]),
+        f"best: {winner.label}, RMSECV {winner.error:.4g} {units} with {components_in_words(winner.n_components)}",
     ]
     if found.nested is not None:
-        lines.append(
-            f"the best of many is good partly by luck: with the choice made without the batches that judge it, "
-            f"{found.nested.rmse:.4g} {units}, standard error {found.nested.standard_error:.2g}"
-        )
+        luck = "the best of many is good partly by luck: " if len(calibrated) > 1 else ""
+        lines.append(f"{luck}with the choice made without the batches that judge it, {found.nested.in_words(units)}")
     return "\n".join([*lines, f"method: {out / 'method.yaml'} (a proposal: calibrate and validate it)"])
+
+
+def _some(what: str, reasons: list[str]) -> list[str]:
+    """Say how many there are, and why of the first ones; nothing of none."""
+    if not reasons:
+        return []
+    more = [f"  ... and {len(reasons) - _REASONS} more (leaderboard.json)"] if len(reasons) > _REASONS else []
+    return [f"{what}: {len(reasons)}", *(f"  {reason}" for reason in reasons[:_REASONS]), *more]
 
 
 COMMANDS = (

@@ -29,7 +29,7 @@ class Baseline:
     Raises
     ------
     InputError
-        For an unknown method or parameters that pybaselines does not take.
+        For an unknown method, parameters that pybaselines does not take, or fewer than 3 wavelengths.
     MissingExtra
         If pybaselines is not installed.
     """
@@ -37,6 +37,8 @@ class Baseline:
     def __init__(self, wavelength: Array, method: str, parameters: Mapping[str, Any]) -> None:
         if method not in METHODS:
             raise InputError(f"baseline `method` must be one of {', '.join(METHODS)}, got {method!r}")
+        if wavelength.size < 3:
+            raise InputError(f"a baseline needs at least 3 wavelengths, got {wavelength.size}")
         try:
             import pybaselines
         except ImportError as error:

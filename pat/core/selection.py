@@ -7,8 +7,10 @@ sample that stands first, so that a selection repeats.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pat.core.types import Array, BoolArray, IntArray
 from pat.errors import InputError
@@ -105,12 +107,12 @@ def _projected(table: Array) -> Array:
     return np.asarray(table @ np.linalg.svd(some, full_matrices=False)[2][:_DIRECTIONS].T)
 
 
-def kennard_stone(X: Array, n_selected: int) -> IntArray:
+def kennard_stone(X: ArrayLike, n_selected: int) -> IntArray:
     """Select samples that cover the space of spectra evenly.
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
+    X : array_like of shape (n, p)
         Treated spectra or scores.
     n_selected : int
         How many, from 2 to n.
@@ -124,7 +126,7 @@ def kennard_stone(X: Array, n_selected: int) -> IntArray:
     Raises
     ------
     InputError
-        If X is not a finite table, or `n_selected` does not fit it.
+        If X is not a finite table that varies, or `n_selected` does not fit it.
 
     References
     ----------
@@ -135,19 +137,19 @@ def kennard_stone(X: Array, n_selected: int) -> IntArray:
     >>> kennard_stone(np.array([[0.0], [1.0], [4.0], [10.0]]), 3)
     array([0, 3, 2])
     """
-    _require_table("X", X)
-    _require_count("n_selected", n_selected, 2, X.shape[0])
-    return _max_min(_Distances((X, 1.0)), n_selected)
+    table = _table("X", X)
+    _require_count("n_selected", n_selected, 2, table.shape[0])
+    return _max_min(_Distances((table, 1.0)), n_selected)
 
 
-def spxy(X: Array, y: Array, n_selected: int) -> IntArray:
+def spxy(X: ArrayLike, y: ArrayLike, n_selected: int) -> IntArray:
     """Select samples that cover spectra and contents together (sample set partitioning based on joint x-y distances).
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
+    X : array_like of shape (n, p)
         Treated spectra or scores.
-    y : ndarray of shape (n,) or (n, m)
+    y : array_like of shape (n,) or (n, m)
         Reference values.
     n_selected : int
         How many, from 2 to n.
@@ -167,21 +169,19 @@ def spxy(X: Array, y: Array, n_selected: int) -> IntArray:
     ----------
     Galvao et al., *Talanta* 67 (2005) 736.
     """
-    _require_table("X", X)
-    values = y[:, None] if y.ndim == 1 else y
-    _require_table("y", values)
-    if values.shape[0] != X.shape[0]:
-        raise InputError(f"X and y must have one length, got {X.shape[0]} and {values.shape[0]}")
-    _require_count("n_selected", n_selected, 2, X.shape[0])
-    return _max_min(_Distances((X, _diameter("X", X)), (values, _diameter("y", values))), n_selected)
+    table, values = _table("X", X), _table("y", y, column=True)
+    if values.shape[0] != table.shape[0]:
+        raise InputError(f"X and y must have one length, got {table.shape[0]} and {values.shape[0]}")
+    _require_count("n_selected", n_selected, 2, table.shape[0])
+    return _max_min(_Distances((table, _diameter(table)), (values, _diameter(values))), n_selected)
 
 
-def duplex(X: Array, n_each: int) -> tuple[IntArray, IntArray]:
+def duplex(X: ArrayLike, n_each: int) -> tuple[IntArray, IntArray]:
     """Select two sets that cover the space of spectra alike, one to calibrate and one to test.
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
+    X : array_like of shape (n, p)
         Treated spectra or scores.
     n_each : int
         Samples of each set, from 2 to n / 2; those left over go, as a rule, to the first.
@@ -195,7 +195,7 @@ def duplex(X: Array, n_each: int) -> tuple[IntArray, IntArray]:
     Raises
     ------
     InputError
-        If X is not a finite table, or `n_each` does not fit it.
+        If X is not a finite table that varies, or `n_each` does not fit it.
 
     References
     ----------
@@ -206,9 +206,9 @@ def duplex(X: Array, n_each: int) -> tuple[IntArray, IntArray]:
     >>> duplex(np.array([[0.0], [1.0], [4.0], [6.0], [9.0], [10.0]]), 3)
     (array([0, 5, 2]), array([1, 4, 3]))
     """
-    _require_table("X", X)
-    _require_count("n_each", n_each, 2, X.shape[0] // 2)
-    distances, free = _Distances((X, 1.0)), np.ones(X.shape[0], dtype=np.bool_)
+    table = _table("X", X)
+    _require_count("n_each", n_each, 2, table.shape[0] // 2)
+    distances, free = _Distances((table, 1.0)), np.ones(table.shape[0], dtype=np.bool_)
     sets: list[list[int]] = []
     for _ in range(2):
         sets.append(list(distances.farthest_pair(np.flatnonzero(free))))
@@ -244,20 +244,29 @@ def _add_farthest(distances: _Distances, nearest: Array, chosen: list[int], free
     distances.bring_near(nearest, i)
 
 
-def _diameter(name: str, table: Array) -> float:
+def _diameter(table: Array) -> float:
     distances = _Distances((table, 1.0))
-    i, j = distances.farthest_pair(np.arange(table.shape[0]))
-    largest = float(distances.between(np.array([i]), np.array([j]))[0])
-    if not largest > 0.0:
-        raise InputError(f"`{name}` must vary, got {table.shape[0]} rows that are all alike")
-    return largest
+    i, j = distances.farthest_pair(np.arange(distances.n))
+    return float(distances.between(np.array([i]), np.array([j]))[0])
 
 
-def _require_table(name: str, table: Array) -> None:
+def _table(name: str, given: ArrayLike, *, column: bool = False) -> Array:
+    """Return numbers that vary as a table, those of one dimension as a `column` where they may be."""
+    try:
+        table = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"`{name}` must be a table of finite numbers, got {error}") from error
+    if column and table.ndim == 1:
+        table = table[:, None]
     if table.ndim != 2 or 0 in table.shape or not np.isfinite(table).all():
         raise InputError(f"`{name}` must be a table of finite numbers, got shape {table.shape}")
+    if (table == table[0]).all():
+        raise InputError(f"`{name}` must vary, got {table.shape[0]} rows that are all alike")
+    return table
 
 
 def _require_count(name: str, count: int, low: int, high: int) -> None:
+    if not isinstance(count, Integral) or isinstance(count, bool):
+        raise InputError(f"`{name}` must be a whole number, got {count!r}")
     if not low <= count <= high:
         raise InputError(f"`{name}` must be from {low} to {high} for these samples, got {count}")

@@ -1,5 +1,6 @@
 """Scikit-learn estimators, thin over `pat.core`: what they compute is what the line computes."""
 
+from pat.estimators.pls import PLSRegression
 from pat.estimators.preprocessing import (
     EMSC,
     EPO,
@@ -33,6 +34,7 @@ __all__ = [
     "GapSegment",
     "Interpolate",
     "Normalise",
+    "PLSRegression",
     "RobustNormalVariate",
     "SavitzkyGolay",
     "Scale",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from pat.core import pls
 from pat.core.types import Array
+from pat.errors import InputError
 
 
 class PLSRegression(TransformerMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -62,6 +64,8 @@ class PLSRegression(TransformerMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
+        One response is a PLS1, whether `y` is one-dimensional or a column; predictions have as many dimensions as `y`.
+
         Parameters
         ----------
         X : array_like of shape (n, n_features)
@@ -75,22 +79,36 @@ class PLSRegression(TransformerMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         -------
         PLSRegression
             The estimator itself.
+
+        Raises
+        ------
+        InputError
+            If a parameter is of another kind, there are too few rows for so many components, or nothing varies.
         """
         spectra = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=2)
         references = _references(y)
         check_consistent_length(spectra, references)
+        self._require_parameters()
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, spectra, dtype=np.float64, ensure_non_negative=True)
+        # One response is PLS1 also as a column, of which predictions are a column too.
+        self._as_column = references.ndim == 2 and references.shape[1] == 1
+        if self._as_column:
+            references = references[:, 0]
         data = pls.best_form(spectra, references, self.n_components, weights)
-        self._one_response = references.ndim == 1
-        if self._one_response:
+        if references.ndim == 1:
             self.model_: pls.PLSModel | pls.PLS2Model = pls.fit(data, self.n_components, scale_x=self.scale)
         else:
             self.model_ = pls.fit_pls2(data, self.n_components, scale_x=self.scale, scale_y=self.scale)
         self.n_missing_ = data.n_missing
         self._keep(self.model_)
         return self
+
+    def _require_parameters(self) -> None:
+        _require_whole("n_components", self.n_components)
+        if not isinstance(self.scale, bool | np.bool_):
+            raise InputError(f"`scale` must be True or False, got {self.scale!r}")
 
     def _keep(self, model: pls.PLSModel | pls.PLS2Model) -> None:
         p, a = model.rotations.shape
@@ -113,7 +131,10 @@ class PLSRegression(TransformerMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         ndarray of shape (n,) or (n, n_responses)
         """
         spectra = self._checked(X)
-        return pls.predict(self.model_ if n_components is None else self.model_.truncated(n_components), spectra)
+        if n_components is None:
+            return self._in_columns(pls.predict(self.model_, spectra))
+        _require_whole("n_components", n_components)
+        return self._in_columns(pls.predict(self.model_.truncated(n_components), spectra))
 
     def predict_all(self, X: ArrayLike) -> Array:
         """Predict with every number of components at once.
@@ -127,7 +148,7 @@ class PLSRegression(TransformerMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         ndarray of shape (n, A) or (n, A, n_responses)
             Column a - 1 is the prediction with a components.
         """
-        return pls.predict_all(self._fitted(), self._checked(X))
+        return self._in_columns(pls.predict_all(self._fitted(), self._checked(X)))
 
     def transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
         """Scores.
@@ -165,6 +186,9 @@ class PLSRegression(TransformerMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         check_is_fitted(self)
         return np.array([f"plsregression{a}" for a in range(self.n_components_)], dtype=object)
 
+    def _in_columns(self, predicted: Array) -> Array:
+        return predicted[..., None] if self._as_column else predicted
+
     def _fitted(self) -> pls.PLSModel | pls.PLS2Model:
         check_is_fitted(self)
         return self.model_
@@ -185,4 +209,9 @@ def _references(y: ArrayLike) -> Array:
     if y is None:
         raise ValueError("This PLSRegression estimator requires y to be passed, but the target y is None.")
     checked = check_array(y, input_name="y", dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan")
-    return np.asarray(checked if checked.ndim == 2 and checked.shape[1] > 1 else column_or_1d(checked, warn=True))
+    return np.asarray(checked if checked.ndim == 2 else column_or_1d(checked))
+
+
+def _require_whole(name: str, count: object) -> None:
+    if not isinstance(count, Integral) or isinstance(count, bool):
+        raise InputError(f"`{name}` must be a whole number from 1, got {count!r}")

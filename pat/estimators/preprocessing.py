@@ -11,7 +11,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from pat.core.preprocess import CALIBRATION
+from pat.core.preprocess import CALIBRATION, learns, needs_references
+from pat.errors import InputError
 from pat.estimators.step import Step
 
 
@@ -197,8 +198,10 @@ class EPO(Step):
 
     Parameters
     ----------
-    spectra : array_like of shape (k, n_features)
-        Difference spectra: what a disturbance does to spectra of one sample, treated up to this step.
+    spectra : array_like of shape (k, n_features) or mapping
+        Difference spectra: what a disturbance does to spectra of one sample, treated up to this step. Or
+        ``{"levels": [...]}``: spectra of the sample, an array for each level of the disturbance, whose means, less
+        the mean of these, are the difference spectra.
     n_components : int
         Directions to take out.
     """
@@ -206,7 +209,11 @@ class EPO(Step):
     _step = "epo"
 
     def __init__(
-        self, spectra: ArrayLike | None = None, n_components: int = 1, *, wavelength: ArrayLike | None = None
+        self,
+        spectra: ArrayLike | Mapping[str, Any] | None = None,
+        n_components: int = 1,
+        *,
+        wavelength: ArrayLike | None = None,
     ) -> None:
         self.spectra = spectra
         self.n_components = n_components
@@ -255,7 +262,9 @@ class Treat(Step):
     Parameters
     ----------
     steps : sequence of mapping
-        Each with its name under ``step``; one that says ``calibration`` learns from the spectra that this is fitted to.
+        Each with its name under ``step``; one that says ``calibration`` learns from the spectra that this is fitted to,
+        OSC from their reference values too. `pat.treatment.steps_with_levels` gives those of a method whose EPO names
+        batches of a store.
     ranges : sequence of (low, high)
         Closed wavelength ranges (nm) to keep first; none keeps all.
 
@@ -280,4 +289,9 @@ class Treat(Step):
         self.wavelength = wavelength
 
     def _documents(self) -> list[dict[str, Any]]:
+        if wrong := [step for step in self.steps if not isinstance(step, Mapping)]:
+            raise InputError(f"`steps` must be mappings, such as {{'step': 'snv'}}, got {wrong[0]!r}")
         return [{"step": "select", "ranges": self.ranges}, *(dict(step) for step in self.steps)]
+
+    def _learns_from_references(self) -> bool:
+        return any(isinstance(step, Mapping) and needs_references(step) and learns(step) for step in self.steps)

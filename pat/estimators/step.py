@@ -38,6 +38,9 @@ class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         given = {key: value for key, value in self.get_params(deep=False).items() if key != "wavelength"}
         return [{"step": self._step, **{key: value for key, value in given.items() if value is not None}}]
 
+    def _learns_from_references(self) -> bool:
+        return self._needs_y
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Compile the step for the axis, and learn from calibration spectra what it needs.
 
@@ -53,7 +56,7 @@ class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         InputError
             If the parameters do not fit the axis, or the spectra are not enough to learn from.
         """
-        if self._needs_y:
+        if self._learns_from_references():
             X, y = validate_data(
                 self, X, y, dtype=np.float64, y_numeric=True, ensure_min_features=2, ensure_min_samples=2
             )
@@ -110,5 +113,5 @@ class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = self._needs_y
+        tags.target_tags.required = self._learns_from_references()
         return tags

@@ -186,7 +186,8 @@ def learn(
     """
     if method.homogeneity is None:
         raise InputError(f"method {method.name} has no homogeneity section")
-    rules, treated = method.homogeneity, treated_by(method, treated)
+    calibration.require_fit(method)
+    rules, treated = method.homogeneity, treated_by(calibration.learnt, treated)
     calibration.require_fit(method, np.asarray(treated.attrs["native_wavelength"]))
     if lacking := [name for name in RAW if name not in treated]:
         raise InputError(f"treated spectra must keep `{lacking[0]}` of the raw ones: treat the raw spectra again")

@@ -160,7 +160,7 @@ def mbsd_profile(profile: Profile, limit: float | None = None) -> Figure:
     limit : float, optional
         Largest MBSD of an accepted batch's plateau (treated absorbance).
     """
-    figure, (ax, strip) = panels(WIDTH, 3.4, 2, 1, sharex=True, height_ratios=(3.0, 0.66 if known(profile) else 0.36))
+    figure, (ax, strip) = panels(WIDTH, 3.7, 2, 1, sharex=True, height_ratios=(3.0, 0.66 if known(profile) else 0.36))
     ax.plot(turns(profile), profile.numbers("mbsd"), color=BLUE, label="MBSD")
     if limit is not None:
         ax.axhline(limit, color=RED, linestyle="--", linewidth=1.2, label=f"limit {limit:.2g}")
@@ -171,5 +171,7 @@ def mbsd_profile(profile: Profile, limit: float | None = None) -> Figure:
     state_panel(strip, profile)
     strip.set_xlabel("Revolution")
     endpoint_lines(ax, profile)
-    ax.set_title(f"{_title(profile)}: moving-block standard deviation of the treated spectra")
+    label_endpoints(ax, profile)
+    what = "moving-block standard deviation of the treated spectra"
+    figure.suptitle(f"{_title(profile)}: {what}", x=0.01, ha="left", fontsize=10, weight="bold")
     return figure

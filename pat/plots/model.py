@@ -14,6 +14,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from pat.calibration import Calibration
+from pat.calibration.choice import components_in_words
+from pat.calibration.folds import left_out
 from pat.core.types import Array, IntArray
 from pat.plots.style import (
     BLUE,
@@ -105,9 +107,8 @@ def rmsecv_curve(calibration: Calibration) -> Figure:
     best = int(np.argmin(cv.rmsecv))
     if calibration.method.calibration.component_rule == "one_standard_error":
         bound = cv.rmsecv[best] + cv.rmsecv_se[best]
-        ax.axhline(bound, color=GREY, linestyle="--", linewidth=1)
-        ax.annotate("smallest + one standard error", (a[-1], bound), (0, 4), textcoords="offset points", ha="right",
-                    fontsize=8, color=GREY)  # fmt: skip
+        ax.axhline(bound, color=GREY, linestyle="--", linewidth=1, label="smallest + one standard error")
+        ax.legend(loc="best")
     ax.plot(chosen, cv.rmsecv[chosen - 1], "o", markersize=11, markerfacecolor="none", color=RED, markeredgewidth=1.8)
     # Below the curve there is room, whatever the bound above it says.
     ax.annotate(f"{chosen} chosen", (chosen, cv.rmsecv[chosen - 1]), (0, -22), textcoords="offset points", color=RED,
@@ -115,8 +116,8 @@ def rmsecv_curve(calibration: Calibration) -> Figure:
     ax.set_xticks(a)
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel("PLS components (latent variables)")
-    ax.set_ylabel(f"RMSECV ({units}), {calibration.method.calibration.left_out}")
-    ax.set_title(f"{chosen} components: RMSECV {cv.rmsecv[chosen - 1]:.3f} {units}")
+    ax.set_ylabel(f"RMSECV ({units}), {left_out(calibration.method.calibration.folds)}")
+    ax.set_title(f"{components_in_words(chosen)}: RMSECV {cv.rmsecv[chosen - 1]:.3f} {units}")
     return figure
 
 
@@ -198,7 +199,7 @@ def regression_vector(calibration: Calibration, pure: pd.DataFrame | None = None
         analyte is emphasised.
     """
     model, analyte = calibration.model, calibration.method.analyte
-    axis = calibration.method.treatment(calibration.wavelength).wavelength
+    axis = calibration.learnt.treatment(calibration.wavelength).wavelength
     figure, axes = panels(WIDTH, 3.0 if pure is None else 4.8, 1 if pure is None else 2, 1, sharex=True)
     shown, vector = broken(axis, model.coefficients[-1])
     axes[0].axhline(0.0, color=GREY, linewidth=0.8)
@@ -206,7 +207,7 @@ def regression_vector(calibration: Calibration, pure: pd.DataFrame | None = None
     axes[0].fill_between(shown, vector, 0.0, color=BLUE, alpha=0.12, linewidth=0)
     axes[0].set_ylabel(f"Coefficient\n({analyte.units} per unit of\ntreated absorbance)")
     bands = "" if pure is None else ", over the bands of the pure components"
-    axes[0].set_title(f"Regression vector for {analyte.name}, {model.n_components} components{bands}")
+    axes[0].set_title(f"Regression vector for {analyte.name}, {components_in_words(model.n_components)}{bands}")
     if pure is not None:
         pure_bands(axes[1], pure, analyte.name)
     axes[-1].set(xlabel="Wavelength (nm)", xlim=(axis[0], axis[-1]))

@@ -6,15 +6,17 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize, to_rgba
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
+from matplotlib.ticker import MaxNLocator
 
 from pat.calibration import Calibration
 from pat.core import pls
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
 _SHOWN = 200
 # Marks and lines of categories, so that they differ in grey as well; more categories share a scale of colours.
 _MARKS, _LINES = "osD^vP", ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
-# Names beside a scale of many categories, and spectra named beside their marks.
-_TICKS, _NAMED = 12, 8
+# Names beside a scale of many categories, and spectra named beside their marks in one panel.
+_TICKS, _NAMED = 12, 6
+# Room that a letter of such a name needs, in shares of the panel.
+_LETTER_WIDTH, _LETTER_HEIGHT = 0.015, 0.045
 
 
 class _Colouring:
@@ -91,9 +95,12 @@ class _Colouring:
             ticks = np.unique(np.linspace(0, len(self.names) - 1, _TICKS).round().astype(int))
             bar.set_ticks(ticks.tolist(), labels=[self.names[i] for i in ticks])
         if self.dates:
-            locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-            bar.ax.yaxis.set_major_locator(locator)
-            bar.ax.yaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+            # Whole dates: an offset above the bar would be that of one end of it.
+            long = float(np.ptp(self.scale.get_clim())) > 6.0
+            form = "%Y-%m-%d" if long else "%Y-%m-%d\n%H:%M"
+            short: Any = AutoDateLocator(maxticks=6)  # type: ignore[no-untyped-call]
+            bar.ax.yaxis.set_major_locator(MaxNLocator(7, integer=True) if long else short)
+            bar.ax.yaxis.set_major_formatter(DateFormatter(form))  # type: ignore[no-untyped-call]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -196,7 +203,7 @@ def scores(calibration: Calibration, treated: xr.Dataset, by: str, components: t
 
 @styled
 def outliers(report: OutlierReport) -> Figure:
-    """T2 against Q, and Studentised residual against leverage, with limits and the names of what lies beyond.
+    """T2 against Q, and Studentised residual against leverage, with limits and the names of what lies farthest beyond.
 
     Parameters
     ----------
@@ -204,10 +211,11 @@ def outliers(report: OutlierReport) -> Figure:
         What `pat.calibration.outliers.outlier_report` found.
     """
     figure, (left, right) = panels(WIDTH, 4.3, 1, 2)
+    left.set(xlabel="T2 (cross-validated)", ylabel="Q (cross-validated)", xscale="log", yscale="log")
+    for axis in (left.xaxis, left.yaxis):
+        plain_log(axis)
     _against(left, report, ("T2", "t2"), ("Q", "q"))
     _against(right, report, ("leverage", "leverage"), ("residual", "residual"))
-    left.set(xlabel="T2 (cross-validated)", ylabel="Q (cross-validated)", xscale="log", yscale="log")
-    plain_log(left.xaxis)
     right.set(xlabel="Leverage in the calibration", ylabel="Studentised cross-validated residual")
     right.axhline(0.0, color=GREY, linewidth=0.8)
     left.set_title(f"{len(report.flagged)} of {len(report.spectra)} spectra beyond a limit")
@@ -229,6 +237,28 @@ def _against(ax: Axes, report: OutlierReport, x: tuple[str, str], y: tuple[str, 
             for sign in (1.0, -1.0) if both else (1.0,):
                 if np.isfinite(limit):
                     line(sign * limit, color=BLUE, linestyle=style, linewidth=1.0, zorder=1)
-    worst = report.flagged[report.flagged.index.isin(np.flatnonzero(beyond))].head(_NAMED)
-    for i, (batch, row, at_x, at_y) in enumerate(worst[["batch", "row", x[1], y[1]]].itertuples(index=False)):
-        ax.annotate(f"{batch}, {row}", (at_x, at_y), (5, (3, -9)[i % 2]), textcoords="offset points", fontsize=7.5)
+    excess = np.max([np.abs(spectra[column]) / report.limits.loc[flag, "limit"] for flag, column in (x, y)], axis=0)
+    found = spectra.assign(excess=excess)[beyond].sort_values("excess", ascending=False, kind="stable")
+    _name_worst(ax, found[["batch", "row", x[1], y[1]]])
+
+
+def _name_worst(ax: Axes, found: pd.DataFrame) -> None:
+    """Name the first few spectra (batch, row, x, y) whose names leave each other room, and say how many others are."""
+    ax.autoscale_view()
+    into_panel = ax.transScale + ax.transLimits
+    taken: list[tuple[float, float, float]] = []
+    for batch, row, at_x, at_y in found.itertuples(index=False):
+        name = f"{batch}, {row}"
+        width = _LETTER_WIDTH * (len(name) + 2)
+        across, up = into_panel.transform((at_x, at_y))
+        left = across + width > 1.0
+        start = across - width if left else across
+        if all(start + width < a or b < start or abs(up - y) > _LETTER_HEIGHT for a, b, y in taken):
+            ax.annotate(name, (at_x, at_y), (-5 if left else 5, 3), textcoords="offset points", fontsize=7.5,
+                        ha="right" if left else "left", zorder=4)  # fmt: skip
+            taken.append((start, start + width, up))
+        if len(taken) == _NAMED:
+            break
+    if more := len(found) - len(taken):
+        ax.text(1.0, 1.005, f"{more} more not named", transform=ax.transAxes, ha="right", va="bottom", fontsize=7.5,
+                color=GREY)  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pat.calibration.folds import in_turn
+from pat.calibration.folds import left_out
 from pat.errors import InputError
 from pat.plots.style import BLUE, GREY, HALF, INK, panels, styled
 
@@ -50,7 +50,7 @@ def search_landscape(table: pd.DataFrame, units: str, folds: str = "batch", show
     ax.set_yticks(np.arange(len(top)), names)
     ax.set(ylim=(len(top) - 0.4, -0.6), xlabel=f"RMSECV ({units}) and its standard error")
     of = f"{len(table)} chains" if len(top) == len(table) else f"The best {len(top)} of {len(table)} chains"
-    figure.suptitle(f"{of} by RMSECV, left out {in_turn(folds)}", x=0.01, ha="left", fontsize=10, weight="bold")
+    figure.suptitle(f"{of} by RMSECV, {left_out(folds)}", x=0.01, ha="left", fontsize=10, weight="bold")
     figure.legend(loc="outside lower right", ncols=2)
     return figure
 

@@ -101,10 +101,15 @@ def beside(ax: Axes, **how: Any) -> None:
 
 
 def plain_log(axis: Axis) -> None:
-    """Give a logarithmic axis plain numbers at 1, 2 and 5 of every decade."""
+    """Give a logarithmic axis plain numbers at 1, 2 and 5 of every decade; very small ones as 1e-5."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda tick, _: _plain(tick)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _plain(tick: float) -> str:
+    # Rounded, a tick of 1e-4 may lie on either side of it.
+    return f"{tick:.0e}".replace("e-0", "e-") if 0.0 < tick < 1.5e-4 else f"{tick:g}"
 
 
 def broken(axis: Array, values: Array) -> tuple[Array, Array]:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pat.calibration import Calibration
+from pat.calibration.choice import components_in_words
 from pat.core import diagnostics
 from pat.core.types import Array
 from pat.errors import InputError
@@ -20,7 +21,7 @@ _LINES = ("-", "--", "-.", ":")
 
 def _axis(calibration: Calibration) -> Array:
     """Treated axis (nm) of a calibration's model."""
-    return calibration.method.treatment(calibration.wavelength).wavelength
+    return calibration.learnt.treatment(calibration.wavelength).wavelength
 
 
 def _stack(calibration: Calibration, pure: pd.DataFrame | None, height: float, rows: int) -> tuple[Figure, list[Axes]]:
@@ -59,7 +60,7 @@ def loadings(calibration: Calibration, pure: pd.DataFrame | None = None) -> Figu
     axes[0].set_ylabel("Loading over its\nlargest size")
     beside(axes[0])
     bands = "" if pure is None else ", over the bands of the pure components"
-    axes[0].set_title(f"Loadings of {calibration.model.n_components} components{bands}")
+    axes[0].set_title(f"Loadings of {components_in_words(calibration.model.n_components)}{bands}")
     return figure
 
 
@@ -113,6 +114,12 @@ def contributions(calibration: Calibration, spectrum: Array, name: str) -> Figur
     ------
     InputError
         If the spectrum is not on the treated axis.
+
+    Notes
+    -----
+    T2 and Q are those under the model of all batches, and the limits are those of scope, which the artefact holds. An
+    outlier report of the calibration judges more strictly: T2 and Q under the model that did not see the batch, against
+    limits from the quartiles, which outliers cannot widen.
     """
     model, axis = calibration.model, _axis(calibration)
     if spectrum.shape != axis.shape:
@@ -128,11 +135,13 @@ def contributions(calibration: Calibration, spectrum: Array, name: str) -> Figur
         ("T2", float(t2[0]), calibration.t2_limit, diagnostics.t2_contributions(model, row)[0]),
         ("Q", float(q[0]), calibration.q_limit, diagnostics.q_contributions(model, row)[0]),
     )
+    level = f"{100.0 * calibration.method.calibration.scope_confidence:g} %"
     for ax, (what, value, limit, shares) in zip(axes[1:], parts, strict=True):
         beyond = value > limit
         _bars(ax, axis, shares, RED if beyond else BLUE)
         ax.set_ylabel(f"Contribution\nto {what}")
-        note(ax, f"{what} {value:.4g}, {'beyond' if beyond else 'within'} its limit {limit:.4g}", 0.012, 0.95)
+        side = "beyond" if beyond else "within"
+        note(ax, f"{what} {value:.4g}, {side} the limit of scope {limit:.4g} ({level})", 0.012, 0.95)
     axes[-1].set(xlabel="Wavelength (nm)", xlim=(axis[0], axis[-1]))
     axes[0].set_title(f"{name}: what each wavelength adds to T2 and Q")
     return figure

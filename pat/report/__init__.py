@@ -97,7 +97,7 @@ def build(
 
 def _require_shown(method: Method, calibration: Calibration, raw: xr.Dataset, treated: xr.Dataset) -> None:
     """Refuse to show other spectra than those that were calibrated on."""
-    for name, ds in (("raw", raw), ("treated", treated_by(method, treated))):
+    for name, ds in (("raw", raw), ("treated", treated_by(calibration.learnt, treated))):
         if data_sha256(ds) != calibration.data_sha256:
             raise InputError(
                 f"the report shows calibration spectra: expected {name} ones of content {calibration.data_sha256}, "

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pat.calibration import Calibration
+from pat.calibration.choice import components_in_words
+from pat.calibration.folds import left_out
 from pat.homogeneity import HomogeneityModel
 from pat.plots import in_words
 from pat.validation.endpoints import EndpointCase
@@ -58,14 +60,14 @@ def about(calibration: Calibration) -> list[tuple[str, str]]:
         ("Analyte", f"{a.name} in {a.units}; target {a.target:g}, range {a.low:g} to {a.high:g}"),
         ("Wavelengths", _wavelengths(calibration)),
         ("Treatment", " → ".join(_step(step) for step in method.document()["preprocessing"]) or "none"),
-        ("Model", f"PLS, {calibration.model.n_components} components"),
+        ("Model", f"PLS, {components_in_words(calibration.model.n_components)}"),
     ]
 
 
 def _wavelengths(calibration: Calibration) -> str:
     """Say which wavelengths the method asks for, and which the instrument's axis has there."""
     axis, ranges = calibration.wavelength, calibration.method.spectra.ranges
-    used = calibration.method.treatment(axis).wavelength
+    used = calibration.learnt.treatment(axis).wavelength
     asked = ", ".join(f"{low:g} to {high:g} nm" for low, high in ranges) or "the whole axis"
     parts = [used[(used >= low) & (used <= high)] for low, high in ranges or [(used[0], used[-1])]]
     found = ", ".join(f"{part[0]:.2f} to {part[-1]:.2f} nm" for part in parts)
@@ -114,7 +116,7 @@ def merit(calibration: Calibration, validation: Validation) -> list[Row]:
         Row(
             "Calibration set",
             f"{of_model['n_batches']:.0f} batches, {of_model['n_spectra']:.0f} spectra",
-            f"{calibration.model.n_components} PLS components",
+            f"PLS with {components_in_words(calibration.model.n_components)}",
         ),
         Row("Validation set", f"{found['n_batches']} batches, {found['n']} spectra", "with reference values"),
         Row(
@@ -127,7 +129,7 @@ def merit(calibration: Calibration, validation: Validation) -> list[Row]:
 
 def folds(calibration: Calibration) -> str:
     """Say what cross-validation left out at a time."""
-    return f"{calibration.method.calibration.left_out} ({calibration.figures['n_folds']:.0f} folds)"
+    return f"{left_out(calibration.method.calibration.folds)} ({calibration.figures['n_folds']:.0f} folds)"
 
 
 def components(calibration: Calibration) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from pat import artefact, tracking
 from pat.artefact import Artefact
+from pat.core.preprocess import as_asked
 from pat.errors import InputError
 from pat.method import Method
 from pat.scorer import Scorer
@@ -148,9 +149,12 @@ def source_of(champion: Artefact) -> dict[str, Any]:
 def _require_same_method(method: Method, champion: Artefact) -> None:
     document = method.document()
     mine = {**document, **document["spectra"], "steps": document["preprocessing"]}
+    theirs = champion.content.document
+    # What the champion's steps have learnt is what retraining is there to learn anew.
+    theirs = {**theirs, "steps": as_asked(theirs["steps"], mine["steps"])}
     for key in _SAME_METHOD:
-        if mine[key] != champion.content.document[key]:
+        if mine[key] != theirs[key]:
             raise InputError(
                 f"retraining changes the data and nothing else: expected {key} as in the champion "
-                f"({champion.content.document[key]}), got {mine[key]}; a changed method is a new version to validate"
+                f"({theirs[key]}), got {mine[key]}; a changed method is a new version to validate"
             )

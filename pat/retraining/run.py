@@ -249,10 +249,12 @@ def _digest(folder: Path) -> str | None:
 
 def _challenge(work: _Work) -> Outcome:
     """Calibrate, learn, prove, compare and register."""
-    method, treated = work.method, treat(work.method, work.raw)
+    method = work.method
     _require_unseen(work.champion, work.raw)
     batches = sorted({*source_of(work.champion)["calibration_batches"], *work.new})
-    work.calibration = calibration = calibrate(method, treated, batches, progress="calibrating")
+    # What steps learn, they learn anew, from old and new references together.
+    work.calibration = calibration = calibrate(method, work.raw, batches, progress="calibrating")
+    treated = treat(calibration.learnt, work.raw)
     homogeneity = learn(method, calibration, treated, progress="learning") if method.homogeneity else None
     folder = work.out / assemble(method, calibration, homogeneity).digest
     found = _prove(work, calibration, homogeneity, treated, folder / ARTEFACT)

@@ -2,44 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pat.calibration.choice import components_by_rule, root_mean_square
+from pat.calibration.known import Known, moments_of
 from pat.core import pls
-from pat.core.crossval import Group, LinearMap, left_out_through
+from pat.core.crossval import Group, LinearMap, blocks_in_step, consecutive, left_out_through
 from pat.core.pls import Moments
-from pat.core.preprocess import Treatment, fit_treatment, learns, split_linear
+from pat.core.preprocess import (
+    Step,
+    Treatment,
+    learns,
+    learns_from_calibration,
+    learns_from_levels,
+    split_linear,
+)
 from pat.core.types import Array, BoolArray, IntArray
 from pat.errors import InputError
 from pat.files import canonical_json
 from pat.search.results import ChainScore, OuterFold
 from pat.search.space import Chain
 
+# Treated spectra (bytes) that a task keeps; more of them are treated anew, some groups at a time, when they are used.
+_HELD = 2**27
+
 
 @dataclass(frozen=True)
-class Data:
-    """Raw calibration spectra in memory, every one with a reference value, ordered by group.
+class Data(Known):
+    """Raw calibration spectra in memory, ordered by group, and what else steps learn from.
 
     Attributes
     ----------
-    wavelength : ndarray of shape (p,)
-        Native axis (nm).
-    x : ndarray of shape (n, p)
-        Raw spectra.
-    y : ndarray of shape (n,)
-        Reference values.
+    wavelength, x, y
+        As of `Known`.
     codes : ndarray of int, shape (n,)
         Group of each spectrum, 0 to G - 1: what cross-validation leaves out together.
+    levels : mapping, optional
+        What EPO learns from, by `level_key` of the step.
     """
 
-    wavelength: Array
-    x: Array
-    y: Array
     codes: IntArray
+    levels: Mapping[bytes, Any] = field(default_factory=dict)
+
+
+def level_key(step: Step) -> bytes:
+    """Key of the spectra that a step learns from at several levels of a disturbance."""
+    return canonical_json(step["spectra"])
 
 
 def outer_folds(n_groups: int, n_folds: int) -> list[IntArray]:
@@ -53,7 +66,7 @@ def outer_folds(n_groups: int, n_folds: int) -> list[IntArray]:
     if n_folds == 0:
         return []
     folds = [np.arange(i, n_groups, n_folds) for i in range(n_folds)]
-    if n_folds < 2 or n_groups - folds[0].size < 3:
+    if not 2 <= n_folds <= n_groups or n_groups - folds[0].size < 3:
         raise InputError(
             f"outer folds must be from 2 to {n_groups} of {n_groups} groups, and leave at least 3 groups to choose "
             f"among, got {n_folds}"
@@ -62,7 +75,7 @@ def outer_folds(n_groups: int, n_folds: int) -> list[IntArray]:
 
 
 def in_families(chains: Sequence[Chain], wavelength: Array) -> list[list[Chain]]:
-    """Put chains together that share all but the linear steps at their end.
+    """Put chains together that share all but the linear steps at their end, and the most components that they try.
 
     Parameters
     ----------
@@ -78,7 +91,8 @@ def in_families(chains: Sequence[Chain], wavelength: Array) -> list[list[Chain]]
     families: dict[bytes, list[Chain]] = {}
     for chain in chains:
         ranges, head, _ = _parts(chain, wavelength)
-        families.setdefault(canonical_json([ranges, head]), []).append(chain)
+        most = chain.method.calibration.max_components
+        families.setdefault(canonical_json([ranges, head, most]), []).append(chain)
     return list(families.values())
 
 
@@ -162,8 +176,8 @@ class _Family:
         The linear steps of each after it.
     most : int
         Most components.
-    treated : tuple of (ndarray of shape (n, p), Moments) or None
-        Spectra after the shared steps and their moments; None where a shared step learns, which it does from other
+    fixed : _Fixed or None
+        Spectra after the shared steps; None where a shared step learns from the calibration, which it does from other
         spectra each time.
     """
 
@@ -172,55 +186,79 @@ class _Family:
     data: Data
     maps: list[LinearMap]
     most: int
-    treated: tuple[Array, Moments] | None
+    fixed: _Fixed | None
 
     @classmethod
     def of(cls, family: Sequence[Chain], data: Data) -> _Family:
-        ranges, head, _ = _parts(family[0], data.wavelength)
-        learning = any(map(learns, head))
-        fixed = fit_treatment(data.wavelength, ranges, head, data.x, data.y) if learning else head
-        treat = Treatment(data.wavelength, ranges, fixed)
+        ranges, asked, _ = _parts(family[0], data.wavelength)
+        head = [{**s, "spectra": data.levels[level_key(s)]} if learns_from_levels(s) else s for s in asked]
+        treat = data.learn(ranges, head, np.arange(data.y.size))
         maps = [_linear(treat.wavelength, _parts(chain, data.wavelength)[2]) for chain in family]
         most = family[0].method.calibration.max_components
-        treated = None if learning else _treated(treat, data, np.ones(data.y.size, dtype=bool))
-        return cls(ranges, head, data, maps, most, treated)
+        fixed = None if any(map(learns_from_calibration, head)) else _Fixed.of(treat, data)
+        return cls(ranges, head, data, maps, most, fixed)
 
     def each_left_out(self, among: BoolArray) -> list[Array]:
         """Predictions (n, A) by each chain of some spectra, every group of them left out of them in turn."""
-        groups = [(self.data.codes == code) & among for code in np.unique(self.data.codes[among])]
-        if self.treated is None:
-            found = [self._relearnt(among & ~out, out) for out in groups]
-            return [np.concatenate(of_chain) for of_chain in zip(*found, strict=True)]
-        x, total = self.treated
-        if not among.all():
-            total = pls.without(total, pls.moments(x[~among], self.data.y[~among], total.shift_x, total.shift_y))
-        return left_out_through(total, [self._group(x, out) for out in groups], self.maps, self.most)
+        codes = self.data.codes
+        groups = [np.flatnonzero((codes == code) & among) for code in np.unique(codes[among])]
+        if self.fixed is None:
+            rows = np.flatnonzero(among)
+            found = [self._relearnt(np.setdiff1d(rows, out, assume_unique=True), out) for out in groups]
+        else:
+            total = self.fixed.total
+            if not among.all():
+                total = pls.without(total, self.fixed.moments(np.flatnonzero(~among)))
+            blocks = blocks_in_step([out.size for out in groups], total.sum_x.size)
+            found = [self._left_out(total, self.fixed, groups[block.start : block.stop]) for block in blocks]
+        return [np.concatenate(of_chain) for of_chain in zip(*found, strict=True)]
 
     def left_out(self, out: BoolArray) -> list[Array]:
         """Predictions (n, A) by each chain of some spectra that are left out together."""
-        if self.treated is None:
-            return self._relearnt(~out, out)
-        x, total = self.treated
-        return left_out_through(total, [self._group(x, out)], self.maps, self.most)
+        if self.fixed is None:
+            return self._relearnt(np.flatnonzero(~out), np.flatnonzero(out))
+        return self._left_out(self.fixed.total, self.fixed, [np.flatnonzero(out)])
 
-    def _relearnt(self, training: BoolArray, out: BoolArray) -> list[Array]:
+    def _left_out(self, total: Moments, fixed: _Fixed, groups: Sequence[IntArray]) -> list[Array]:
+        parts = [Group("some groups", fixed.take(out), self.data.y[out]) for out in groups]
+        return left_out_through(total, parts, self.maps, self.most)
+
+    def _relearnt(self, training: IntArray, out: IntArray) -> list[Array]:
         """Predictions of spectra by what the steps, and the models, learnt from the training spectra alone."""
-        data, both = self.data, training | out
-        steps = fit_treatment(data.wavelength, self.ranges, self.head, data.x[training], data.y[training])
-        x, total = _treated(Treatment(data.wavelength, self.ranges, steps), data, both)
-        return left_out_through(total, [self._group(x, out[both], data.y[both])], self.maps, self.most)
-
-    def _group(self, x: Array, out: BoolArray, y: Array | None = None) -> Group:
-        y = self.data.y if y is None else y
-        return Group("some groups", x[out], y[out])
+        known = self.data
+        take = partial(known.treated, known.learn(self.ranges, self.head, training))
+        total = moments_of(take, known.y, np.union1d(training, out))
+        return left_out_through(total, [Group("some groups", take(out), known.y[out])], self.maps, self.most)
 
 
-def _treated(treat: Treatment, data: Data, among: BoolArray) -> tuple[Array, Moments]:
-    x, y = treat(data.x[among]), data.y[among]
-    if not np.isfinite(x).all():
-        bad = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
-        raise InputError(f"spectrum {bad} of the calibration is not finite after treatment")
-    return x, pls.moments(x, y, x.mean(axis=0), float(y.mean()))
+@dataclass(frozen=True)
+class _Fixed:
+    """Calibration spectra under a treatment that is the same in every fold, and their moments."""
+
+    treat: Treatment
+    known: Known
+    held: Array | None
+    total: Moments
+
+    @classmethod
+    def of(cls, treat: Treatment, known: Known) -> _Fixed:
+        every = np.arange(known.y.size)
+        few = 8 * every.size * treat.wavelength.size <= _HELD
+        held = known.treated(treat, every) if few else None
+        take = partial(_take, treat, known, held)
+        return cls(treat, known, held, moments_of(take, known.y, every))
+
+    def take(self, rows: IntArray) -> Array:
+        """Treated spectra of some rows; the same bits whether they are held or not."""
+        return _take(self.treat, self.known, self.held, rows)
+
+    def moments(self, rows: IntArray) -> Moments:
+        """Moments of some rows, to be taken off those of all."""
+        return moments_of(self.take, self.known.y, rows, self.total)
+
+
+def _take(treat: Treatment, known: Known, held: Array | None, rows: IntArray) -> Array:
+    return known.treated(treat, rows) if held is None else held[consecutive(rows)]
 
 
 def _linear(wavelength: Array, steps: Sequence[dict[str, Any]]) -> LinearMap:

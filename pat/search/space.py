@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pat.core.preprocess import learns
+from pat.core.preprocess import Treatment, learns
 from pat.core.types import Array
 from pat.errors import InputError, MethodError
 from pat.files import canonical_json
-from pat.method import Method
+from pat.method import Method, problems_of_step
 from pat.yaml12 import read_yaml
 
 _KEYS = ("ranges", "intervals", "preprocessing", "max_components")
@@ -59,7 +59,8 @@ class Space:
     preprocessing : list of list of list of dict
         Places in order; each holds alternatives, each of them no step or one.
     max_components : int or None
-        Most components that cross-validation tries; None keeps that of the method.
+        Most components that cross-validation tries; None keeps that of the method. A chain that keeps fewer
+        wavelengths tries as many as it keeps.
 
     References
     ----------
@@ -135,10 +136,7 @@ class Space:
         for ranges, steps in self._combinations(method, wavelength):
             label = _label(ranges, steps)
             try:
-                chain = Chain(label, self._method(method, ranges, steps))
-                # A chain whose steps have still to learn can be compiled once they have.
-                if not any(map(learns, steps)):
-                    chain.method.treatment(wavelength)
+                chain = Chain(label, self._method(method, ranges, steps, wavelength))
             except InputError as error:
                 left_out.append(f"{label}: {str(error).splitlines()[-1].strip()}")
             else:
@@ -155,11 +153,15 @@ class Space:
         for kept, chosen in itertools.product(ranges, itertools.product(*places)):
             yield kept, [step for steps in chosen for step in steps]
 
-    def _method(self, method: Method, ranges: Ranges, steps: Steps) -> Method:
+    def _method(self, method: Method, ranges: Ranges, steps: Steps, wavelength: Array) -> Method:
         document = method.document()
         document["spectra"]["ranges"], document["preprocessing"] = ranges, steps
-        if self.max_components is not None:
-            document["calibration"]["max_components"] = self.max_components
+        document = Method.from_document(document).document()
+        # Steps that have still to learn cannot be compiled yet, and leave the axis as it is.
+        known = [step for step in document["preprocessing"] if not learns(step)]
+        kept = Treatment(wavelength, ranges, known).wavelength.size
+        rules = document["calibration"]
+        rules["max_components"] = min(self.max_components or rules["max_components"], kept)
         return Method.from_document(document)
 
 
@@ -202,12 +204,26 @@ def _place(where: str, found: Any) -> list[Steps]:
         if alternative == _NONE:
             alternatives.append([])
         elif isinstance(alternative, dict):
-            alternatives += [[step] for step in _spread(f"{where}.{i}", alternative)]
+            alternatives += [[step] for step in _known(f"{where}.{i}", _spread(f"{where}.{i}", alternative))]
         else:
             raise MethodError(f"{where}.{i}: expected a step or `{_NONE}`, got {alternative!r}")
     if not alternatives:
         raise MethodError(f"{where}: expected at least one alternative, got none")
     return alternatives
+
+
+def _known(where: str, steps: Steps) -> Steps:
+    """Refuse what can be no step: left out with the combinations that cannot be, a misspelt one would not be missed.
+
+    Values that do not go together are left out there, unless those of every step are of this kind.
+    """
+    problems = [problems_of_step(where, step) for step in steps]
+    wrong = [line for of_keys, _ in problems for line in of_keys]
+    if all(together for _, together in problems):
+        wrong += problems[0][1]
+    if wrong:
+        raise MethodError("; ".join(dict.fromkeys(wrong)))
+    return steps
 
 
 def _spread(where: str, value: dict[str, Any]) -> list[dict[str, Any]]:
@@ -229,8 +245,8 @@ def _runs(method: Method, wavelength: Array, intervals: tuple[int, int] | None) 
         return []
     count, joined = intervals
     axis = Method.from_document({**method.document(), "preprocessing": []}).treatment(wavelength).wavelength
-    if axis.size < count:
-        raise MethodError(f"intervals: expected at most {axis.size} of them, one a wavelength, got {count}")
+    if axis.size < 2 * count:
+        raise MethodError(f"intervals: expected at most {axis.size // 2} of them, two wavelengths in each, got {count}")
     cuts = _equal_parts(axis, count)
     return [
         [[float(cuts[i][0]), float(cuts[i + length - 1][-1])]]

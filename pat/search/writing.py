@@ -9,13 +9,12 @@ import pandas as pd
 import xarray as xr
 import yaml
 
-from pat.calibration.fitting import calibration_batches
+from pat.calibration.choice import components_in_words
 from pat.files import readable_json, write_bytes
 from pat.method import Method
 from pat.plots import search_landscape, to_svg
 from pat.search.results import Search
 from pat.search.space import Space
-from pat.treatment import learn
 
 
 def leaderboard(search: Search) -> pd.DataFrame:
@@ -27,7 +26,9 @@ def leaderboard(search: Search) -> pd.DataFrame:
 def chosen_method(search: Search, method: Method, space: Space, ds: xr.Dataset) -> Method:
     """Return the method that the search proposes: the next version, with the winner's chain.
 
-    Steps of it that learn have learnt from the calibration spectra.
+    Steps of it that learn still say so: `pat.calibration.calibrate` makes them learn, for the model from all
+    calibration spectra and for its RMSECV, which is the search's, from those of the other folds. Where some fold held
+    fewer components than were to be tried, it tries those that all of them held.
 
     Parameters
     ----------
@@ -40,8 +41,9 @@ def chosen_method(search: Search, method: Method, space: Space, ds: xr.Dataset) 
     """
     chains, _ = space.chains(method, np.asarray(ds["wavelength"].values, dtype=np.float64))
     [winner] = [chain for chain in chains if chain.key == search.winner.key]
-    proposed = Method.from_document({**winner.method.document(), "version": method.version + 1})
-    return learn(proposed, ds, calibration_batches(proposed, ds, None))
+    document = winner.method.document()
+    document["calibration"]["max_components"] = len(search.winner.rmsecv)
+    return Method.from_document({**document, "version": method.version + 1})
 
 
 def write_search(folder: str | Path, search: Search, chosen: Method) -> list[Path]:
@@ -63,11 +65,13 @@ def write_search(folder: str | Path, search: Search, chosen: Method) -> list[Pat
 
 
 def _yaml(search: Search, chosen: Method) -> str:
-    winner, nested = search.winner, search.nested
-    honest = f"{nested.rmse:.4g}, standard error {nested.standard_error:.2g}" if nested else "none"
+    winner, nested, n_chains = search.winner, search.nested, len(search.scores)
+    tried = f"{n_chains} chains" if n_chains > 1 else "1 chain"
+    with_components = components_in_words(winner.n_components)
+    honest = nested.in_words(chosen.analyte.units) if nested else "none"
     lines = [
-        f"# Proposed by a search of {len(search.scores)} chains: {winner.label}",
-        f"# RMSECV {winner.error:.4g} {chosen.analyte.units} with {winner.n_components} components, chosen as the best",
+        f"# Proposed by a search of {tried}: {winner.label}",
+        f"# RMSECV {winner.error:.4g} {chosen.analyte.units} with {with_components}, chosen as the best",
         f"# nested estimate of the error, choosing included: {honest}",
     ]
     body = yaml.safe_dump(_without_nulls(chosen.document()), sort_keys=False, allow_unicode=True, width=110)

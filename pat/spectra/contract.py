@@ -30,6 +30,7 @@ ROLES = (
     "accepted",
     "blend_validation",
     "held_out",
+    "interference",
 )
 
 _COORDINATES = {

@@ -7,6 +7,7 @@ by its last object, the root metadata with the hash of the content. Until then n
 from __future__ import annotations
 
 import json
+import platform
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -18,9 +19,9 @@ from typing import Any, Protocol
 import fsspec
 import zarr
 from fsspec.implementations.local import LocalFileSystem
-from zarr.abc.store import ByteRequest
+from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import FsspecStore, WrapperStore
+from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from pat.errors import InputError, MissingExtra, PatError, SpectraError
 from pat.files import replaced_folder
@@ -95,9 +96,10 @@ class Folder:
         """Whether the root holds the metadata of all arrays, so that they need not be listed."""
         return False
 
-    def store(self, *, write: bool = False) -> Path:
+    def store(self, *, write: bool = False) -> _Whole:
         """Return what Zarr opens."""
-        return self.path
+        # A worker of a cluster has another working directory.
+        return _Whole(LocalStore(self.path.absolute(), read_only=not write))
 
     @contextmanager
     def fresh(self) -> Iterator[Folder]:
@@ -211,18 +213,29 @@ class Remote:
             return fs, path.rstrip("/")
 
 
-class _Plain(WrapperStore[FsspecStore]):
-    """Objects under a URL; a chunk that is missing is an error when it is read, and every error is plain."""
+class _Whole(WrapperStore[Store]):
+    """A store of which nothing may be missing: Zarr would read a chunk that is not there as NaN or empty text.
 
-    def __init__(self, store: FsspecStore) -> None:
+    A chunk can go after the store was opened, and a worker of a cluster may not have the folder at all.
+    """
+
+    def __init__(self, store: Store) -> None:
         super().__init__(store)
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        with _plainly():
-            found = await self._store.get(key, prototype, byte_range)
+        found = await self._store.get(key, prototype, byte_range)
         if found is None and self.read_only and _CHUNK.search(key):
-            raise SpectraError(f"expected the chunk {key}, got nothing: the store is incomplete")
+            came = f"got nothing on {platform.node()}"
+            raise SpectraError(f"expected the chunk {key}, {came}: the store is incomplete, or not on that machine")
         return found
+
+
+class _Plain(_Whole):
+    """Objects under a URL, whose errors become plain."""
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        with _plainly():
+            return await super().get(key, prototype, byte_range)
 
     async def exists(self, key: str) -> bool:
         with _plainly():

@@ -22,7 +22,11 @@ def batch_codes(ds: xr.Dataset) -> IntArray:
 
     scikit-learn's groups: its splitters do not take StringDType.
     """
-    return np.unique(np.asarray(ds["batch"].values), return_inverse=True)[1].astype(np.int64)
+    batch = np.asarray(ds["batch"].values)
+    # Batches mostly lie in runs: sorting these takes a fiftieth of the time of sorting the spectra.
+    starts = np.flatnonzero(np.concatenate([batch[:1] == batch[:1], batch[1:] != batch[:-1]]))
+    codes = np.unique(batch[starts], return_inverse=True)[1].astype(np.int64)
+    return np.repeat(codes, np.diff(starts, append=batch.size))
 
 
 def batches_with_role(ds: xr.Dataset, role: str) -> list[str]:

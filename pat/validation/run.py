@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pat import compute
 from pat.artefact import Arrays, Content, pack, unpack
 from pat.assembly import assemble
-from pat.calibration import Calibration, require_reference
+from pat.calibration import Calibration
 from pat.core import diagnostics
 from pat.core.preprocess import saturated
 from pat.errors import InputError
@@ -27,7 +27,7 @@ from pat.records import Record
 from pat.scorer import Scorer
 from pat.scorer.proof import follow_known
 from pat.spectra import batch_facts, batches_with_role, select_batches
-from pat.treatment import data_sha256
+from pat.treatment import data_sha256, require_reference
 from pat.validation.endpoints import EndpointCase
 from pat.validation.figures import figures_of_merit
 from pat.validation.gate import PLAIN, assess
@@ -164,7 +164,7 @@ def predict_batches(
     dict of str to ndarray
         As `Validation.predictions`.
     """
-    treatment = method.treatment(calibration.wavelength)
+    treatment = calibration.learnt.treatment(calibration.wavelength)
     saturation = math.inf if method.spectra.saturation is None else method.spectra.saturation
 
     def one(batch: xr.Dataset) -> tuple[NDArray[Any], ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pat.calibration import choose_components, root_mean_square, van_der_voet
-from pat.calibration.choice import components_by_rule
+from pat.calibration.choice import components_by_rule, rms_interval
 from pat.core.crossval import leave_groups_out
 from pat.errors import InputError
 
@@ -92,3 +92,43 @@ def test_rules_by_name():
     for rule in ("first_minimum", "one_standard_error"):
         assert components_by_rule(rule, errors, codes) == choose_components(*curve, rule)
     assert components_by_rule("van_der_voet", errors, codes) == van_der_voet(errors, codes)
+
+
+def _coverage(n_groups: int, share: float, size: int = 4, data_sets: int = 2000) -> float:
+    """How often the interval holds 1, the root mean square of normal errors; a share of the variance is the group's."""
+    rng = np.random.default_rng([n_groups, int(100 * share)])
+    of_group, own = rng.standard_normal((data_sets, n_groups, 1)), rng.standard_normal((data_sets, n_groups, size))
+    squares = ((np.sqrt(share) * of_group + np.sqrt(1.0 - share) * own) ** 2).sum(axis=2)
+    ends = np.array([rms_interval(sums, np.full(n_groups, size)) for sums in squares])
+    return float(np.mean((ends[:, 0] <= 1.0) & (ends[:, 1] >= 1.0)))
+
+
+@pytest.mark.parametrize("n_groups", [6, 12, 24, 48])
+def test_the_interval_holds_95_percent_of_errors_that_groups_share_and_more_of_others(n_groups):
+    # Standard error of a share of 0.95 among 2000: 0.5 %.
+    assert 0.945 < _coverage(n_groups, 1.0) < 0.985
+    assert _coverage(n_groups, 0.6) > 0.98
+
+
+def test_two_standard_errors_would_not():
+    """What `rms_interval` is for: 12 groups, each with one error that its 4 spectra share."""
+    errors = np.random.default_rng(4).standard_normal((2000, 12)).repeat(4, axis=1)
+    codes = np.repeat(np.arange(12), 4)
+    found = [root_mean_square(row[:, None], codes) for row in errors]
+    covered = np.mean([abs(rms[0] - 1.0) <= 2.0 * error[0] for rms, error in found])
+    assert covered < 0.9
+
+
+def test_the_interval_of_groups_that_differ_follows_their_spread():
+    """By hand: mean squares 1, 1, 1 and 97 of single spectra have mean 25 and a standard error of 48 / sqrt(4) = 24.
+
+    That of the root mean square, relative to it, is 24 / (2 * 25); Student's t at 97.5 % and 3 degrees of freedom is
+    3.1824 (tables).
+    """
+    lower, upper = rms_interval(np.array([1.0, 1.0, 1.0, 97.0]), np.ones(4, dtype=np.int64))
+    assert lower == pytest.approx(5.0 * np.exp(-3.1824 * 0.48), rel=1e-4)
+    assert upper == pytest.approx(5.0 * np.exp(3.1824 * 0.48), rel=1e-4)
+    # Errors without an error, and too few groups for any.
+    assert rms_interval(np.zeros(4), np.full(4, 2)) == (0.0, 0.0)
+    with pytest.raises(InputError, match="at least 2 groups, got 1"):
+        rms_interval(np.ones(1), np.full(1, 2))

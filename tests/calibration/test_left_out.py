@@ -11,6 +11,7 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from pat.calibration import Calibration, calibrate
+from pat.calibration.folds import left_out
 from pat.core import diagnostics, pls
 from pat.errors import InputError
 from pat.spectra import batch_codes
@@ -147,5 +148,7 @@ def test_the_largest_fold_bounds_the_components() -> None:
 
 
 def test_folds_are_in_words() -> None:
-    assert method().calibration.left_out == "whole batches left out"
-    assert method(folds="day").calibration.left_out == "whole days left out"
+    assert left_out("batch") == "whole batches left out"
+    assert left_out("day") == "whole days left out"
+    assert left_out("instrument") == "each instrument left out"
+    assert left_out("random") == "10 random parts left out"

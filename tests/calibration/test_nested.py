@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pat.calibration import nested_cross_validation, root_mean_square
-from pat.calibration.choice import components_by_rule
+from pat.calibration import nested_cross_validation
+from pat.calibration.choice import components_by_rule, rms_interval
 from pat.calibration.nested import nested_predictions
 from pat.core import pls
 from pat.core.crossval import Group, leave_groups_out
@@ -44,9 +44,9 @@ def test_it_is_two_loops(rule, by, n_batches):
     np.testing.assert_allclose(found.predicted, predicted, rtol=1e-9)
     np.testing.assert_array_equal(found.reference, y)
     np.testing.assert_array_equal(found.batch, ds["batch"].values[known].tolist())
-    rmse, standard_error = root_mean_square((predicted - y)[:, None], codes)
-    assert found.rmse == pytest.approx(rmse[0], rel=1e-8)
-    assert found.standard_error == pytest.approx(standard_error[0], rel=1e-7)
+    assert found.rmse == pytest.approx(np.sqrt(np.mean((predicted - y) ** 2)), rel=1e-8)
+    squares = [((predicted - y)[codes == fold] ** 2).sum() for fold in range(codes.max() + 1)]
+    np.testing.assert_allclose(found.interval, rms_interval(np.array(squares), np.bincount(codes)), rtol=1e-7)
 
 
 def test_where_it_runs_does_not_matter(monkeypatch):
@@ -71,6 +71,7 @@ def test_its_error_is_that_of_new_batches_and_the_smallest_rmsecv_is_too_small()
     p, n_groups, per_group, most = 12, 8, 2, 8
     codes = np.repeat(np.arange(n_groups), per_group)
     mean_square: dict[str, list[float]] = {"nested": [], "smallest": [], "true": []}
+    covered = []
     direction = rng.standard_normal(p) / np.sqrt(p)
 
     def draw(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -84,14 +85,18 @@ def test_its_error_is_that_of_new_batches_and_the_smallest_rmsecv_is_too_small()
         groups = [Group(str(g), X[codes == g], y[codes == g]) for g in range(n_groups)]
         predicted, chosen = nested_predictions(total, groups, most, "first_minimum")
         rows = np.arange(y.size)
-        mean_square["nested"].append(float(np.mean((predicted[rows, chosen[codes] - 1] - y) ** 2)))
+        squares = (predicted[rows, chosen[codes] - 1] - y) ** 2
+        mean_square["nested"].append(float(squares.mean()))
         mean_square["smallest"].append(float(leave_groups_out(X, y, codes, most).rmsecv.min() ** 2))
         of_new = []
         for g in range(n_groups):
             model = pls.fit(pls.Rows.of(X[codes != g], y[codes != g]), int(chosen[g]))
             of_new.append(float(np.mean((pls.predict(model, new_X) - new_y) ** 2)))
         mean_square["true"].append(float(np.mean(of_new)))
+        lower, upper = rms_interval(squares.reshape(n_groups, per_group).sum(axis=1), np.bincount(codes))
+        covered.append(lower <= np.sqrt(mean_square["true"][-1]) <= upper)
     mean = {name: float(np.mean(values)) for name, values in mean_square.items()}
     error = np.std(np.array(mean_square["nested"]) - mean_square["true"], ddof=1) / np.sqrt(60)
     assert abs(mean["nested"] - mean["true"]) < 3.0 * error
     assert mean["smallest"] < mean["true"] - 3.0 * error
+    assert np.mean(covered) >= 0.9

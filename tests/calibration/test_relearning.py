@@ -1,4 +1,4 @@
-"""A method with OSC: cross-validation learns it anew without each fold (simulated spectra)."""
+"""A method with steps that learn: cross-validation learns them anew without each fold (simulated spectra)."""
 
 from __future__ import annotations
 
@@ -58,6 +58,33 @@ def test_it_is_a_loop_that_learns_without_each_batch(ds: xr.Dataset, calibrated:
     assert calibrated.q_limit == pytest.approx(three_moment_limit(residuals, codes, 0.99), rel=1e-6)
 
 
+def test_what_is_learnt_from_spectra_alone_is_learnt_without_each_lot_too(ds: xr.Dataset) -> None:
+    """By scikit-learn; and a reference that the method gives as numbers stays what it is."""
+    steps = [{"step": "msc", "reference": "calibration"}, {"step": "scale"}]
+    document = {**method(max_components=2, folds="lot").document(), "preprocessing": steps}
+    asked = Method.from_document(document)
+    found, fixed = calibrate(asked, ds), calibrate(learn(asked, ds), ds)
+    known = ~np.isnan(ds["api"].values)
+    x, y = ds["absorbance"].values[known], ds["api"].values[known]
+    lots = np.repeat(np.arange(8) // 3, 5)[known]
+    for lot in range(3):
+        out = lots == lot
+        for of, train in ((found, ~out), (fixed, np.ones_like(out))):
+            treated = Treatment(AXIS, [], fit_treatment(AXIS, [], steps, x[train]))(x)
+            other = PLSRegression(2, scale=False).fit(treated[~out], y[~out])
+            predicted = of.cross_validation.predicted[out, 1]
+            np.testing.assert_allclose(predicted, other.predict(treated[out]), rtol=1e-7)
+    assert found.learnt == fixed.method
+    np.testing.assert_array_equal(found.model.coefficients, fixed.model.coefficients)
+    assert found.figures["rmsecv"] != fixed.figures["rmsecv"]
+
+
+def test_osc_that_has_learnt_is_cross_validated_like_osc_that_is_to_learn(ds: xr.Dataset) -> None:
+    asked = Method.from_document({**method(max_components=3).document(), "preprocessing": STEPS})
+    found, again = calibrate(asked, ds), calibrate(learn(asked, ds), ds)
+    np.testing.assert_array_equal(found.cross_validation.predicted, again.cross_validation.predicted)
+
+
 def test_left_as_it_is_it_would_tell_the_models_what_they_are_asked() -> None:
     """References that the spectra say nothing of: fixed directions make RMSECV smaller than their own deviation."""
     ds = mixtures(12, 5, seed=4, noise=0.02)
@@ -84,5 +111,5 @@ def test_it_needs_the_spectra_that_it_learnt_from(ds: xr.Dataset) -> None:
 
 def test_what_cannot_learn_anew_refuses(ds: xr.Dataset) -> None:
     for work in (nested_cross_validation, permutation_test):
-        with pytest.raises(InputError, match="OSC has learnt from reference values.*a method without `osc`"):
+        with pytest.raises(InputError, match="OSC learns from reference values.*a method without `osc`"):
             work(learnt(ds), ds)

@@ -9,7 +9,7 @@ from sklearn.cross_decomposition import PLSRegression
 from threadpoolctl import threadpool_limits
 
 from pat.core import diagnostics, pls
-from pat.core.crossval import Group, LinearMap, held_out, leave_groups_out, left_out_through, squared_errors
+from pat.core.crossval import Group, LinearMap, held_out, leave_groups_out, left_out_through
 from pat.errors import InputError
 
 
@@ -171,21 +171,6 @@ def test_kept_moments_serve_another_batch_and_another_response():
     np.testing.assert_allclose(found.rmsecv, leave_groups_out(x, y[:, 1], codes, 6).rmsecv, rtol=1e-10)
     with pytest.raises(InputError, match="moments of these 72 spectra, got those of 66"):
         leave_groups_out(x, y[:, 0], codes, 6, total=kept)
-
-
-@pytest.mark.parametrize("scale", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_moments_of_the_groups_alone_give_the_squared_errors(scale, weighted):
-    x, y = _data(72, 20, seed=9)
-    codes = CODES["uneven"]
-    weights = np.random.default_rng(2).uniform(0.2, 2.0, 72) if weighted else np.ones(72)
-    parts = [pls.moments(x[codes == c], y[codes == c], x[0], y[0], weights[codes == c]) for c in range(7)]
-    sums, found = squared_errors(pls.combine(parts), parts, 6, scale_x=scale)
-    rows = leave_groups_out(x, y, codes, 6, weights=weights, scale_x=scale)
-    squared = weights[:, None] * (rows.predicted - y[:, None]) ** 2
-    for c in range(7):
-        np.testing.assert_allclose(sums[c], squared[codes == c].sum(axis=0), rtol=1e-9)
-    np.testing.assert_array_equal(found, 6)
 
 
 def test_threads_and_single_precision_and_order():

@@ -93,7 +93,15 @@ def test_selections_agree_with_astartes() -> None:
 
 
 def test_alike_samples_are_taken_in_order() -> None:
-    assert kennard_stone(np.ones((5, 3)), 4).tolist() == [0, 1, 2, 3]
+    # Once both kinds are in, every sample left is as near as can be.
+    assert kennard_stone(np.array([[1.0], [1.0], [1.0], [2.0], [1.0]]), 4).tolist() == [0, 3, 1, 2]
+
+
+def test_lists_are_tables() -> None:
+    x = [[0.0], [1.0], [4.0], [6.0], [9.0], [10.0]]
+    assert kennard_stone(x, 3).tolist() == kennard_stone(np.array(x), 3).tolist()
+    assert [rows.tolist() for rows in duplex(x, 3)] == [[0, 5, 2], [1, 4, 3]]
+    assert spxy([[0.0], [1.0], [2.0], [3.0]], [0, 4, 0, 0], 3).tolist() == [1, 3, 0]
 
 
 def test_a_constant_far_from_zero_changes_nothing() -> None:
@@ -121,12 +129,17 @@ def test_memory_grows_with_the_samples_and_not_with_their_pairs() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: kennard_stone(np.ones((4, 2)), 1), "`n_selected` must be from 2 to 4 for these samples, got 1"),
-        (lambda: kennard_stone(np.ones((4, 2)), 5), "`n_selected` must be from 2 to 4 for these samples, got 5"),
-        (lambda: duplex(np.ones((5, 2)), 3), "`n_each` must be from 2 to 2 for these samples, got 3"),
+        (lambda: kennard_stone(np.eye(4), 1), "`n_selected` must be from 2 to 4 for these samples, got 1"),
+        (lambda: kennard_stone(np.eye(4), 5), "`n_selected` must be from 2 to 4 for these samples, got 5"),
+        (lambda: duplex(np.eye(5), 3), "`n_each` must be from 2 to 2 for these samples, got 3"),
+        (lambda: kennard_stone(np.eye(4), 2.5), "`n_selected` must be a whole number, got 2.5"),  # type: ignore[arg-type]
+        (lambda: duplex(np.eye(5), True), "`n_each` must be a whole number, got True"),
+        (lambda: kennard_stone(np.ones((4, 2)), 2), "`X` must vary, got 4 rows that are all alike"),
+        (lambda: duplex(np.ones((5, 2)), 2), "`X` must vary, got 5 rows that are all alike"),
+        (lambda: kennard_stone([["a"], ["b"]], 2), "`X` must be a table of finite numbers, got could not convert"),
         (lambda: kennard_stone(np.ones(4), 2), r"table of finite numbers, got shape \(4,\)"),
         (lambda: kennard_stone(np.array([[1.0], [np.nan]]), 2), "finite"),
-        (lambda: spxy(np.ones((3, 2)), np.arange(4.0), 2), "one length, got 3 and 4"),
+        (lambda: spxy(np.eye(3), np.arange(4.0), 2), "one length, got 3 and 4"),
         (lambda: spxy(np.ones((3, 2)), np.arange(3.0), 2), "`X` must vary, got 3 rows"),
         (lambda: spxy(np.arange(3.0)[:, None], np.ones(3), 2), "`y` must vary, got 3 rows"),
     ],

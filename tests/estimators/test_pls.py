@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from pat.core.crossval import leave_groups_out
 from pat.core.pls import RankWarning
 from pat.errors import InputError
-from pat.estimators.pls import PLSRegression
+from pat.estimators import PLSRegression
 
 
 def _known(estimator: PLSRegression) -> dict[str, str]:
@@ -108,6 +108,38 @@ def test_single_precision_is_taken_as_it_is():
     found, expected = PLSRegression(4).fit(single, y), PLSRegression(4).fit(single.astype(np.float64), y)
     np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-8)
     assert found.coef_.dtype == np.float64
+
+
+@pytest.mark.parametrize("columns", [np.array, pd.DataFrame])
+def test_a_column_of_references_is_one_response_whose_predictions_are_a_column(columns):
+    # As scikit-learn's own class has it: no warning, and as many dimensions out as in.
+    x, y = _data(40, 15, seed=9)
+    column = columns({"api": y} if columns is pd.DataFrame else y[:, None])
+    found, flat = PLSRegression(3).fit(x, column), PLSRegression(3).fit(x, y)
+    other = Other(3, scale=False).fit(x, column)
+    assert found.predict(x).shape == other.predict(x).shape == (40, 1)
+    np.testing.assert_allclose(found.predict(x), other.predict(x), rtol=1e-8)
+    np.testing.assert_array_equal(found.predict(x, n_components=2)[:, 0], flat.predict(x, n_components=2))
+    np.testing.assert_array_equal(found.predict_all(x)[:, :, 0], flat.predict_all(x))
+    assert type(found.model_) is type(flat.model_)
+    assert flat.predict(x).shape == (40,)
+
+
+@pytest.mark.parametrize("wrong", ["3", 1.5, 2.0, True, None])
+def test_components_that_are_no_whole_number(wrong):
+    x, y = _data(20, 6, seed=8)
+    with pytest.raises(InputError, match=f"`n_components` must be a whole number from 1, got {wrong!r}"):
+        PLSRegression(wrong).fit(x, y)
+    if wrong is not None:
+        with pytest.raises(InputError, match=f"`n_components` must be a whole number from 1, got {wrong!r}"):
+            PLSRegression(2).fit(x, y).predict(x, n_components=wrong)
+
+
+def test_components_may_be_numpy_s_and_scaling_is_yes_or_no():
+    x, y = _data(20, 6, seed=8)
+    assert PLSRegression(2).set_params(n_components=np.int64(2)).fit(x, y).n_components_ == 2
+    with pytest.raises(InputError, match="`scale` must be True or False, got 'no'"):
+        PLSRegression(2).set_params(scale="no").fit(x, y)
 
 
 def test_too_many_components():

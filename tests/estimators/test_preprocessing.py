@@ -189,3 +189,34 @@ def test_parameters_can_be_searched():
         error_score="raise",
     ).fit(x, y)
     assert len(search.cv_results_["params"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        (estimators.EPO, {}, "'epo': expected `spectra`, got nothing for it"),
+        (
+            estimators.EPO,
+            {"spectra": [[1.0] * 6], "n_components": 1.5},
+            "'epo': `n_components` must be a whole number, got 1.5",
+        ),
+        (estimators.SavitzkyGolay, {"window": "9"}, "'savitzky_golay': `window` must be a whole number, got '9'"),
+        (estimators.SavitzkyGolay, {"polyorder": 2.0}, "'savitzky_golay': `polyorder` must be a whole number, got 2.0"),
+        (estimators.SavitzkyGolay, {"deriv": True}, "'savitzky_golay': `deriv` must be a whole number, got True"),
+        (estimators.GapSegment, {"segment": 2.5}, "'gap_segment': `segment` must be a whole number, got 2.5"),
+        (estimators.Detrend, {"degree": "1"}, "'detrend': `degree` must be a whole number, got '1'"),
+        (estimators.OSC, {"n_components": "1"}, "`n_components` must be a whole number, got '1'"),
+        (estimators.MSC, {"reference": "mean"}, "`reference` of `msc` must be numbers or `calibration`, got 'mean'"),
+        (estimators.Scale, {"deviation": "mean"}, "`deviation` of `scale` must be numbers or `calibration`, got"),
+        (estimators.SelectRanges, {"ranges": [1000.0, 1100.0]}, r"'select': `ranges` must be pairs \[low, high\] \(nm"),
+        (estimators.SelectRanges, {"ranges": "all"}, "'select': `ranges` must be pairs .*, got 'all'"),
+        (estimators.Interpolate, {"target": "fine"}, "'interpolate': could not convert string to float: 'fine'"),
+        (estimators.Baseline, {"wavelength": [1.0, 2.0]}, "'baseline': a baseline needs at least 3 wavelengths, got 2"),
+        (estimators.Treat, {"steps": [{"step": "snv", "x": 3}]}, "'snv': expected no parameter, got `x`"),
+        (estimators.Treat, {"steps": ["snv"]}, "`steps` must be mappings, such as .*, got 'snv'"),
+    ],
+)
+def test_a_wrong_parameter_says_what_was_expected_and_what_came(kind, given, message):
+    x = np.random.default_rng(1).normal(size=(8, len(given.get("wavelength", range(6)))))
+    with pytest.raises(InputError, match=message):
+        kind(**given).fit(x, x[:, 0])

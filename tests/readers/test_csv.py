@@ -287,7 +287,7 @@ def test_what_is_not_there_or_not_a_file(folder):
         (
             FACTS.replace("validation", "validaton"),
             "facts.csv, line 2, column `role`: expected one of calibration, new_reference, validation, repeatability, "
-            "accepted, blend_validation, held_out, got 'validaton'",
+            "accepted, blend_validation, held_out, interference, got 'validaton'",
         ),
         (FACTS.replace("validation", ""), "facts.csv, line 2, column `role`: expected one of calibration"),
         (

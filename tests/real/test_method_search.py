@@ -79,8 +79,8 @@ def row(name: str, found: Search, rmsep: float) -> tuple[object, ...]:
 
 def predicted(method: Method, raw: Any, new: Array) -> Array:
     """Calibrate a proposed method, and predict spectra that it has not seen."""
-    model = calibrate(method, raw).model
-    treated = method.treatment(raw["wavelength"].values)(new)
+    calibration = calibrate(method, raw)
+    model, treated = calibration.model, calibration.learnt.treatment(calibration.wavelength)(new)
     return np.asarray((treated - model.x_mean) @ model.coefficients[-1] + model.y_mean)
 
 

@@ -21,6 +21,7 @@ from pat.method import Method
 from pat.retraining import Outcome, Status, champion_folder, summary
 from pat.scorer import Scorer
 from pat.spectra import open_store, select_batches, write_store
+from pat.tracking.store import client_of
 from tests import simulated
 from tests.retraining.settled import aliases, run, settle
 from tests.small_campaign import BATCHES, PER_BATCH, Campaign, dataset, store_without
@@ -144,7 +145,7 @@ def test_a_challenger_that_fails_the_gate_is_refused_and_recorded(folder):
     assert "RMSEP: required <= 1e-06 % w/w" in first.reason
     assert aliases(folder) == {"champion": 1, "challenger": None}
     assert list((folder / "challengers").glob("[!.]*")) == []
-    client = tracking._client(folder)
+    client = client_of(folder)
     experiment = client.get_experiment_by_name("pat-small")
     assert experiment is not None
     (refused,) = client.search_runs([experiment.experiment_id], "attributes.status = 'FAILED'")

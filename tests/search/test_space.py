@@ -31,6 +31,8 @@ SG: dict[str, Any] = {
     "polyorder": 2,
     "deriv": {"one_of": [1, 2]},
 }
+# Differences of single points with 3 between them: the 2 first and the 2 last points of a range are lost.
+GAP: dict[str, Any] = {"step": "gap_segment", "deriv": 1, "segment": 1, "gap": 3}
 
 
 def test_every_combination_is_a_chain() -> None:
@@ -58,6 +60,26 @@ def test_a_combination_that_cannot_be_is_named_and_left_out() -> None:
     assert len(chains) == 1
     [line] = left_out
     assert "99" in line
+
+
+def test_values_that_do_not_go_together_are_left_out() -> None:
+    step = SG | {"window": {"one_of": [3, 7]}, "polyorder": {"one_of": [2, 4]}, "deriv": 1}
+    chains, left_out = Space.from_document({"preprocessing": [["none", step]]}).chains(METHOD, AXIS)
+    # Degree 4 through 3 points is no polynomial fit.
+    assert len(chains) == 1 + 3
+    [line] = left_out
+    assert "polyorder: expected less than the window (3), got 4" in line
+
+
+def test_a_chain_tries_no_more_components_than_it_keeps_wavelengths() -> None:
+    # 60 points in 30 intervals: 2 in each, and the method's own range, which holds all 4 components.
+    chains, left_out = Space.from_document({"intervals": {"count": 30}}).chains(METHOD, AXIS)
+    assert not left_out
+    assert [chain.method.calibration.max_components for chain in chains] == [4, *[2] * 30]
+    # What the steps leave counts: of 7 points in the range 3.
+    narrow = {"ranges": [[[1000.0, 1060.0]]], "preprocessing": [[{"step": "msc"}], ["none", GAP]]}
+    chains, _ = Space.from_document(narrow).chains(METHOD, AXIS)
+    assert [chain.method.calibration.max_components for chain in chains] == [4, 3]
 
 
 def test_intervals_cover_the_axis_once_and_join_neighbours() -> None:
@@ -89,7 +111,21 @@ def test_the_same_chain_is_tried_once() -> None:
         ({"preprocessing": [[]]}, r"preprocessing\.0: expected at least one"),
         ({"preprocessing": [[{"step": "snv", "x": {"one_of": []}}]]}, r"preprocessing\.0\.0\.x: expected"),
         ({"max_components": 0}, "max_components: expected"),
-        ({"preprocessing": [[{"step": "no_such_step"}]]}, "no chain of the search space"),
+        ({"intervals": {"count": 31}}, "intervals: expected at most 30 of them, two wavelengths in each, got 31"),
+        ({"preprocessing": [[SG | {"window": 99}]]}, "no chain of the search space fits the spectra:\n.*99"),
+        ({"preprocessing": [["none", {"step": "snvv"}]]}, r'preprocessing\.0\.1\.step: expected one of .*, got "snvv"'),
+        ({"preprocessing": [[{"step": {"one_of": ["snv", "mcs"]}}]]}, r'preprocessing\.0\.0\.step: .*, got "mcs"'),
+        ({"preprocessing": [[{"stepp": "snv"}]]}, r"preprocessing\.0\.0: expected a key `step`, got"),
+        ({"preprocessing": [["none", {"step": "snv", "weights": 3}]]}, r"\.0\.1\.weights: expected no such key, got 3"),
+        ({"preprocessing": [[SG | {"window": {"oneof": [7]}}]]}, r"\.0\.0\.window: expected a valid integer, got"),
+        ({"preprocessing": [["none"], ["none", SG | {"windows": 7}]]}, r"preprocessing\.1\.1\.windows: expected no"),
+        ({"preprocessing": [[{"step": "savitzky_golay", "window": 7}]]}, r"\.0\.0\.polyorder: expected a value"),
+        ({"preprocessing": [[SG | {"window": {"one_of": [1, 7]}}]]}, r"\.0\.0\.window: expected greater than or equal"),
+        ({"preprocessing": [[SG | {"window": {"one_of": [8, 10]}}]]}, r"\.0\.0\.window: expected an odd number"),
+        (
+            {"preprocessing": [[{"step": "interpolate", "target": {"low": 1e3, "high": 1100.0, "spacings": 5.0}}]]},
+            r"preprocessing\.0\.0\.target\.spacings: expected no such key, got 5",
+        ),
     ],
 )
 def test_a_wrong_document_says_where(document: dict[str, Any], expected: str) -> None:

@@ -67,7 +67,7 @@ BROKEN = [
     (
         changed("role", 1, "acepted"),
         "`role` row 1 (batch 'B2'): expected one of calibration, new_reference, validation, repeatability, accepted, "
-        "blend_validation, held_out, got 'acepted'",
+        "blend_validation, held_out, interference, got 'acepted'",
     ),
     (changed("role", 0, ""), "`role` row 0 (batch 'B1'): expected one of calibration"),
     # names that differ by capitals alone

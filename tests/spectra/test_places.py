@@ -69,6 +69,16 @@ def test_a_file_url_is_a_folder(tmp_path):
     assert open_store(f"file://{tmp_path}/with space.zarr").attrs == {"sha256": digest}
 
 
+def test_a_store_is_found_from_another_working_directory(tmp_path, monkeypatch):
+    # As on a cluster, whose workers were started elsewhere: from there Zarr finds no chunk, and would read NaN.
+    ds = small_spectra()
+    monkeypatch.chdir(tmp_path)
+    write_store(ds, "raw.zarr")
+    found = open_store("raw.zarr")
+    monkeypatch.chdir("/")
+    np.testing.assert_array_equal(found["absorbance"].values, ds["absorbance"].values)
+
+
 @pytest.mark.parametrize("replace", [False, True])
 def test_what_is_at_a_url_is_never_changed(memory, replace):
     ds = small_spectra()

@@ -23,6 +23,8 @@ def test_codes_are_positions_among_the_sorted_names():
     codes = batch_codes(ds)
     assert codes.dtype == np.int64
     assert codes.tolist() == [2, 0, 1, 0]
+    assert batch_codes(ds.isel(spectrum=[0, 1, 1, 2, 0, 0])).tolist() == [2, 0, 0, 1, 2, 2]
+    assert batch_codes(ds.isel(spectrum=[])).tolist() == []
 
 
 def test_selected_batches_keep_the_order_of_the_dataset():

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import shutil
 import signal
 import struct
@@ -352,6 +353,23 @@ def test_a_missing_chunk_is_an_error(tmp_path, name):
     (tmp_path / "raw.zarr" / name).unlink()
     with pytest.raises(SpectraError, match="expected 1 chunks, got 0: the store is incomplete"):
         open_store(tmp_path / "raw.zarr")
+
+
+def test_a_chunk_that_goes_after_the_store_was_opened_is_an_error_when_it_is_read(tmp_path):
+    write_store(small_spectra((300, 501), 400), tmp_path / "raw.zarr")
+    ds = open_store(tmp_path / "raw.zarr")
+    (tmp_path / "raw.zarr/absorbance/c/1/0").unlink()
+    assert ds["absorbance"][:327].load().notnull().all()
+    with pytest.raises(SpectraError, match="raw.zarr: expected the chunk absorbance/c/1/0, got nothing on"):
+        ds["absorbance"][:328].load()
+
+
+def test_a_worker_without_the_folder_is_an_error(store, tmp_path):
+    # What a cluster sends to its workers is pickled; one of them may be a machine that lacks the folder.
+    sent = pickle.dumps(open_store(store))
+    store.rename(tmp_path / "elsewhere.zarr")
+    with pytest.raises(SpectraError, match=r"raw.zarr: expected the chunk absorbance/c/0/0, got nothing on .* machine"):
+        pickle.loads(sent).load()
 
 
 @pytest.mark.parametrize("position", [0, 0.3, 0.6, -1])

@@ -6,7 +6,6 @@ so each component costs one matrix product for all of them, and each group's row
 
 from pat.core.crossval.folds import Group, HeldOut, Kept, blocks_in_step, held_out
 from pat.core.crossval.groups import LeftOut, consecutive, leave_groups_out
-from pat.core.crossval.sums import squared_errors
 from pat.core.crossval.treated import LinearMap, left_out_through
 
 __all__ = [
@@ -20,5 +19,4 @@ __all__ = [
     "held_out",
     "leave_groups_out",
     "left_out_through",
-    "squared_errors",
 ]

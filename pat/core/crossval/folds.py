@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pat.core.crossval.training import training_lanes
 from pat.core.pls import Moments, Rows
-from pat.core.pls.fitting import lane_of_rows, there_and_back
-from pat.core.pls.lanes import Solution, solve
+from pat.core.pls.fitting import lane_of_moments, lane_of_rows, there_and_back
+from pat.core.pls.lanes import Lanes, Solution, solve
 from pat.core.pls.moments import Spectra
 from pat.core.types import Array
 
@@ -163,7 +162,7 @@ def held_out(
     shape = () if joint else total.shift_y.shape
     each = int(np.prod(shape, dtype=np.int64))
     parts = [lane_of_rows(part) for part in rows]
-    lanes = training_lanes(total, parts, [f"without {group.name}: " for group in groups], each)
+    lanes = _training_lanes(total, parts, [f"without {group.name}: " for group in groups], each)
 
     def product(v: Array) -> Array:
         out = v @ total.xx
@@ -176,6 +175,28 @@ def held_out(
         _held_out(found, range(lane.start, lane.stop), part, shape, distances, keep)
         for part, lane in zip(rows, _lanes_of(len(rows), each), strict=True)
     ]
+
+
+def _training_lanes(total: Moments, parts: Sequence[Lanes], names: Sequence[str], each: int) -> Lanes:
+    """Return the moments of all rows less those of each part; `each` responses take a lane of their own."""
+    whole = lane_of_moments(total)
+
+    def spectra(name: str) -> Array:
+        return np.repeat(np.concatenate([getattr(whole, name) - getattr(part, name) for part in parts]), each, axis=0)
+
+    def responses(name: str) -> Array:
+        less = np.concatenate([getattr(whole, name) - getattr(part, name) for part in parts])
+        if each == 1:
+            return less
+        return np.moveaxis(less, -1, 1).reshape(len(parts) * each, *less.shape[1:-1], 1)
+
+    return Lanes(
+        **{name: spectra(name) for name in ("n", "weight", "sum_x", "squares")},
+        **{name: responses(name) for name in ("sum_y", "yy", "xy")},
+        shift_x=whole.shift_x,
+        shift_y=whole.shift_y if each == 1 else np.tile(whole.shift_y, len(parts))[:, None],
+        names=[name for name in names for _ in range(each)],
+    )
 
 
 def shifted(total: Moments, group: Group) -> Rows:

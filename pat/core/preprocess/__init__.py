@@ -20,7 +20,17 @@ from pat.core.preprocess.scatter import (
     saturated,
     snv,
 )
-from pat.core.preprocess.steps import CALIBRATION, STEPS, Step, learns, needs_references, unlearnt
+from pat.core.preprocess.steps import (
+    CALIBRATION,
+    STEPS,
+    Step,
+    as_asked,
+    learns,
+    learns_from_calibration,
+    learns_from_levels,
+    needs_references,
+    unlearnt,
+)
 from pat.core.preprocess.summary import Summary
 from pat.core.preprocess.treatment import Treatment, fit_treatment, fit_treatment_by, split_linear
 
@@ -34,6 +44,7 @@ __all__ = [
     "Summary",
     "Treatment",
     "absorbance",
+    "as_asked",
     "detrend",
     "epo_directions",
     "fit_treatment",
@@ -42,6 +53,8 @@ __all__ = [
     "grid",
     "interpolation_weights",
     "learns",
+    "learns_from_calibration",
+    "learns_from_levels",
     "needs_references",
     "normalise",
     "osc_directions",

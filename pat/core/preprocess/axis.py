@@ -34,10 +34,11 @@ def selection(wavelength: Array, ranges: Sequence[Sequence[float]]) -> Array:
     Raises
     ------
     InputError
-        If a range holds no wavelength of the axis.
+        If a range holds no wavelength of the axis, or `ranges` are no pairs of numbers.
     """
-    if not ranges:
+    if not len(ranges):
         return wavelength
+    _require_pairs(ranges)
     inside = np.zeros(wavelength.shape, dtype=bool)
     for low, high in ranges:
         here = (wavelength >= low) & (wavelength <= high)
@@ -48,6 +49,15 @@ def selection(wavelength: Array, ranges: Sequence[Sequence[float]]) -> Array:
             )
         inside |= here
     return wavelength[inside]
+
+
+def _require_pairs(ranges: Sequence[Sequence[float]]) -> None:
+    try:
+        shape = np.asarray(ranges, dtype=np.float64).shape
+    except (TypeError, ValueError):
+        shape = ()
+    if len(shape) != 2 or shape[1] != 2:
+        raise InputError(f"`ranges` must be pairs [low, high] (nm), got {ranges!r}")
 
 
 def segments(wavelength: Array) -> list[slice]:

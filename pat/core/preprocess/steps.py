@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,14 @@ Step = Mapping[str, Any]
 CALIBRATION = "calibration"
 """What a step says in place of numbers that it shall learn from the calibration spectra."""
 # The parameter that says so, by step.
-_LEARNT = {"msc": "reference", "emsc": "reference", "centre": "reference", "scale": "deviation", "osc": "directions"}
+_LEARNT = {
+    "msc": "reference",
+    "emsc": "reference",
+    "centre": "reference",
+    "scale": "deviation",
+    "osc": "directions",
+    "epo": "spectra",
+}
 
 
 @dataclass(frozen=True)
@@ -177,6 +186,8 @@ def _scale(wavelength: Array, deviation: Any = CALIBRATION) -> Compiled:
 
 
 def _epo(wavelength: Array, spectra: Any, n_components: int) -> Compiled:
+    if isinstance(spectra, str | Mapping):
+        raise InputError("it learns from batches of a store: learn from spectra that hold them first")
     directions = projection.epo_directions(spectra, n_components, wavelength.size)
     return _of_rows(wavelength, lambda x: projection.removed(x, None, directions, directions), affine=True)
 
@@ -228,6 +239,8 @@ _COMPILERS: dict[str, Callable[..., Compiled]] = {
 }
 STEPS = tuple(sorted(_COMPILERS))
 """Names of all steps."""
+# Parameters, of whatever step, that are counts.
+_WHOLE = ("degree", "deriv", "gap", "n_components", "polyorder", "segment", "window")
 
 
 def compile_step(step: Step, wavelength: Array) -> Compiled:
@@ -250,21 +263,47 @@ def compile_step(step: Step, wavelength: Array) -> Compiled:
     if not isinstance(name, str) or name not in _COMPILERS:
         raise InputError(f"preprocessing step must be one of {', '.join(STEPS)}, got {name!r}")
     try:
+        _require_parameters(_COMPILERS[name], parameters)
         return _COMPILERS[name](wavelength, **parameters)
-    except (TypeError, KeyError, InputError) as error:
+    except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"preprocessing step {name!r}: {error}") from error
 
 
+def _require_parameters(compiler: Callable[..., Compiled], given: Mapping[str, Any]) -> None:
+    _, *takes = inspect.signature(compiler).parameters.values()
+    if unknown := [key for key in given if key not in {one.name for one in takes}]:
+        raise InputError(f"expected {_in_words([one.name for one in takes])}, got `{unknown[0]}`")
+    if missing := [one.name for one in takes if one.default is one.empty and one.name not in given]:
+        raise InputError(f"expected {_in_words(missing)}, got nothing for it")
+    for key in given:
+        if key in _WHOLE and (not isinstance(given[key], Integral) or isinstance(given[key], bool)):
+            raise InputError(f"`{key}` must be a whole number, got {given[key]!r}")
+
+
+def _in_words(names: Sequence[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names) or "no parameter"
+
+
 def learns(step: Step) -> bool:
-    """Whether a step has still to learn from calibration spectra.
+    """Whether a step has still to learn from spectra.
 
     Examples
     --------
     >>> learns({"step": "msc", "reference": "calibration"}), learns({"step": "msc", "reference": [0.3, 0.4, 0.6]})
     (True, False)
     """
-    parameter = _LEARNT.get(str(step.get("step")))
-    return parameter is not None and isinstance(step.get(parameter, CALIBRATION), str)
+    return learns_from_calibration(step) or learns_from_levels(step)
+
+
+def learns_from_calibration(step: Step) -> bool:
+    """Whether what a step has still to learn lies in the spectra that a model is calibrated on."""
+    name = str(step.get("step"))
+    return name in _LEARNT and name != "epo" and isinstance(step.get(_LEARNT[name], CALIBRATION), str)
+
+
+def learns_from_levels(step: Step) -> bool:
+    """Whether a step has still to learn from spectra of its own, taken at several levels of a disturbance: EPO."""
+    return step.get("step") == "epo" and isinstance(step.get("spectra"), str | Mapping)
 
 
 def needs_references(step: Step) -> bool:
@@ -283,14 +322,71 @@ def unlearnt(step: Step) -> dict[str, Any]:
     return {**step, _LEARNT[str(step["step"])]: CALIBRATION}
 
 
+def as_asked(learnt: Sequence[Step], asked: Sequence[Step]) -> list[Step]:
+    """Return steps that have learnt, with what the steps of another chain ask for in place of what they learnt.
+
+    They are equal to the other chain if, and only if, they can have become what they are by learning.
+
+    Examples
+    --------
+    >>> learnt = [{"step": "msc", "reference": [0.3, 0.4]}, {"step": "snv"}]
+    >>> as_asked(learnt, [{"step": "msc", "reference": "calibration"}, {"step": "detrend"}])
+    [{'step': 'msc', 'reference': 'calibration'}, {'step': 'snv'}]
+    """
+    n = len(asked)
+    return [_as_asked(step, asked[i]) if i < n else step for i, step in enumerate(learnt)]
+
+
+def _as_asked(has: Step, asks: Step) -> Step:
+    if not learns(asks) or learns(has) or has.get("step") != asks["step"]:
+        return has
+    parameter = _LEARNT[str(asks["step"])]
+    return {**has, parameter: asks.get(parameter, CALIBRATION)}
+
+
 def fit_step(step: Step, summary: Summary) -> dict[str, Any]:
     """Return a step with what it learns from a summary of calibration spectra, as plain numbers."""
     name = str(step.get("step"))
+    if summary.n == 0:
+        raise InputError(f"`{name}` learns from at least 1 spectrum, got 0")
+    if (asked := step.get(_LEARNT[name], CALIBRATION)) != CALIBRATION:
+        raise InputError(f"`{_LEARNT[name]}` of `{name}` must be numbers or `{CALIBRATION}`, got {asked!r}")
     found: Any
     if name == "osc":
+        _require_parameters(_osc, {key: value for key, value in step.items() if key != "step"})
         xx, xy = summary.products()
         weights, loadings = projection.osc_directions(xx, xy, step["n_components"])
         found = {"mean": summary.mean.tolist(), "weights": weights.T.tolist(), "loadings": loadings.T.tolist()}
     else:
         found = (summary.deviation() if name == "scale" else summary.mean).tolist()
     return {**step, _LEARNT[name]: found}
+
+
+def fit_levels(step: Step, treat: Callable[[Array], Array]) -> dict[str, Any]:
+    """Return EPO with the difference spectra that it learns from spectra at several levels of a disturbance.
+
+    Parameters
+    ----------
+    step : mapping
+        Its ``spectra`` are ``{"levels": [...]}``: raw spectra, an array of shape (n_i, p_in) for each level.
+    treat : callable
+        Treats raw spectra up to this step.
+
+    Returns
+    -------
+    dict
+        Plain numbers: the mean of each level's treated spectra, less the mean of these means.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 2 levels, a level has no spectra or one that is not finite, or they are not at hand.
+    """
+    asked = step["spectra"]
+    if not isinstance(asked, Mapping) or "levels" not in asked:
+        raise InputError(f"`epo` learns from batches of a store ({asked}), which are not at hand here")
+    found = [Summary.of(np.asarray(treat(level))) for level in asked["levels"]]
+    if len(found) < 2 or any(summary.n == 0 for summary in found):
+        raise InputError(f"`epo` needs spectra at 2 or more levels, got {[summary.n for summary in found]} of them")
+    means = np.array([summary.mean for summary in found])
+    return {**step, "spectra": (means - means.mean(axis=0)).tolist()}

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from pat.core.preprocess.axis import check_axis, selection
-from pat.core.preprocess.steps import Compiled, Step, compile_step, fit_step, learns, needs_references
+from pat.core.preprocess.steps import (
+    Compiled,
+    Step,
+    compile_step,
+    fit_levels,
+    fit_step,
+    learns_from_calibration,
+    learns_from_levels,
+    needs_references,
+)
 from pat.core.preprocess.summary import Summary
 from pat.core.types import Array
 from pat.errors import InputError
@@ -193,7 +202,8 @@ def fit_treatment(
     Parameters
     ----------
     wavelength, ranges, steps
-        As of `Treatment`, except that steps may say ``calibration`` in place of what they shall learn.
+        As of `Treatment`, except that steps may say ``calibration`` in place of what they shall learn, and EPO
+        ``{"levels": [...]}`` in place of difference spectra: raw spectra, an array for each level of a disturbance.
     spectra : array_like of shape (n, p_in)
         Calibration spectra on the native axis.
     references : array_like of shape (n,), optional
@@ -238,11 +248,13 @@ def fit_treatment_by(
         As of `Treatment`.
     summarise : callable
         Takes the treatment so far, and whether reference values are needed; gives the `Summary` of the calibration
-        spectra treated by it. It is called once for each step that learns.
+        spectra treated by it. It is called once for each step that learns from them.
     """
     done: list[dict[str, Any]] = []
     for step in steps:
-        if learns(step):
+        if learns_from_levels(step):
+            done.append(fit_levels(step, Treatment(wavelength, ranges, done)))
+        elif learns_from_calibration(step):
             summary = summarise(Treatment(wavelength, ranges, done), needs_references(step))
             done.append(fit_step(step, summary))
         else:
