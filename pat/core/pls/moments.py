@@ -172,7 +172,7 @@ def _sums(
     p, shape = X.shape[1], y.shape[1:]
     wide = y.reshape(y.shape[0], int(np.prod(shape, dtype=np.int64)))
     room = np.empty((min(BLOCK, y.shape[0]), p + wide.shape[1] + 1))
-    sums = np.zeros((room.shape[1], room.shape[1]))
+    sums, product = np.zeros((room.shape[1], room.shape[1])), np.empty((room.shape[1], room.shape[1]))
     for rows in _blocks(entering.rows):
         kept = X[rows]
         block = room[: kept.shape[0]]
@@ -182,7 +182,7 @@ def _sums(
             block *= np.sqrt(entering.weights[rows])[:, None]
         if xx is None:
             # Of an array with itself numpy computes one triangle (BLAS syrk): half the work, and exactly symmetric.
-            sums += block.T @ block
+            sums += np.matmul(block.T, block, out=product)
         else:
             sums[:, p:] += block.T @ block[:, p:]
     whole = sums[:p, :p].copy() if xx is None else xx
