@@ -18,10 +18,10 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run lab test test-all check bench schema pins clean
+.PHONY: help run lab test test-all check bench bench-endpoints schema pins clean
 
 help:  ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(INSTALLED)  ## Run the whole pipeline on data_samples/ and replay a held-out batch
 	$(BIN)/python -m pipelines.run
@@ -44,6 +44,9 @@ check: $(INSTALLED)  ## Lint, formatting, who imports whom, types
 
 bench: $(INSTALLED)  ## Print side-by-side figures against peers
 	$(BIN)/python -m benchmarks.run
+
+bench-endpoints: $(INSTALLED)  ## Compare end-point rules on simulated blends
+	$(BIN)/python -m benchmarks.comparison
 
 schema: $(INSTALLED)  ## Make models/method.schema.json again from the types in pat/method.py
 	$(BIN)/python -c "from pathlib import Path; from pat.files import readable_json, write_bytes; \
