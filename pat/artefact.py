@@ -75,9 +75,10 @@ class Content:
     Attributes
     ----------
     arrays : dict of str to ndarray
-        ``wavelength`` (native axis, nm), the PLS model's arrays, ``y_mean`` and ``n_samples``.
+        ``wavelength`` (native axis, nm), the PLS model's arrays, ``y_mean`` and ``n_samples``; of a method that
+        follows blends the spectra of `pat.core.witnesses` as well.
     document : dict
-        Plain JSON: method, limits, rule, conventions, claim.
+        Plain JSON: method, limits, rule, conventions, claim, and what the published statistics need.
     """
 
     arrays: Arrays

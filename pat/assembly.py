@@ -29,7 +29,8 @@ def assemble(method: Method, calibration: Calibration, homogeneity: HomogeneityM
     _require_learnt_with(method, calibration, homogeneity)
     document = method.document()
     return Content(
-        arrays=model_arrays(calibration.wavelength, calibration.model),
+        arrays=model_arrays(calibration.wavelength, calibration.model)
+        | (homogeneity.witnesses.arrays() if homogeneity else {}),
         document={
             "name": method.name,
             "version": method.version,
@@ -46,6 +47,7 @@ def assemble(method: Method, calibration: Calibration, homogeneity: HomogeneityM
             },
             "rule": homogeneity.rule.to_dict() if homogeneity else None,
             "claim": homogeneity.claim if homogeneity else None,
+            "statistics": homogeneity.witnesses.document() if homogeneity else None,
             "conventions": CONVENTIONS,
         },
     )

@@ -125,6 +125,8 @@ class HomogeneityRules(Section):
     """Smallest share of spectra from unmixed pockets that the rule guards against."""
     scale_of_scrutiny: Positive
     """Powder that one spectrum sees (mg)."""
+    unit_dose: Positive | None = None
+    """Mass of a unit dose (mg); with it the claim says how many spectra see as much powder."""
     min_revolutions: Count
     """Revolutions before which no blend is called uniform."""
     max_revolutions: Annotated[int, Field(ge=1)]

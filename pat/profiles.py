@@ -14,7 +14,7 @@ import xarray as xr
 
 from pat.errors import InputError
 from pat.files import readable_json, write_bytes
-from pat.scorer import Reading, Scorer
+from pat.scorer import Blend, Reading, Scorer
 from pat.validation.endpoints import EndpointCase, checked_truth, judge_endpoint
 
 NUMBERS = (
@@ -45,6 +45,9 @@ class Profile:
         Revolution from which the blend truly was uniform.
     found_endpoint : int or None
         Revolution at which the scorer declared it.
+    limits : dict of str to float
+        What the line compares with: largest ``hotelling_t2`` and ``q_residuals`` in scope, and from ``moving_f_low`` to
+        ``moving_f_high`` adjoining blocks are steady; empty where that is not told.
     columns : dict of str to list
         ``revolution``, ``status``, ``state``, the numbers of `NUMBERS` (None where one does not exist), and the
         columns of `TRUTH` as far as the truth is known.
@@ -54,6 +57,7 @@ class Profile:
     kind: str
     true_endpoint: int | None
     found_endpoint: int | None
+    limits: dict[str, float]
     columns: dict[str, list[Any]]
 
     def numbers(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -72,7 +76,11 @@ def follow(scorer: Scorer, batch: str, run: xr.Dataset) -> Iterator[Reading]:
     run : Dataset
         Raw spectra of that batch in their order.
     """
-    blend = scorer.start(batch)
+    return follow_on(scorer.start(batch), run)
+
+
+def follow_on(blend: Blend, run: xr.Dataset) -> Iterator[Reading]:
+    """Follow a recorded run (Dataset of raw spectra in their order) with a batch that was started."""
     absorbance = np.asarray(run["absorbance"].values)
     revolutions = run["revolution"].values if "revolution" in run.coords else [None] * absorbance.shape[0]
     for x, turn in zip(absorbance, revolutions, strict=True):
@@ -108,11 +116,22 @@ def follow_and_judge(
         raise InputError(f"the truth says nothing of batch {name!r}")
     readings = list(follow(scorer, name, run))
     case = judge_endpoint(readings, known, kind=kind, tolerance=tolerance)
-    return profile_of(readings, case, known), case
+    return profile_of(readings, case, known, limits_of(scorer)), case
+
+
+def limits_of(scorer: Scorer) -> dict[str, float]:
+    """Return what a scorer compares T2, Q and the moving F with, for `Profile.limits`."""
+    limits, rule = scorer.document["limits"], scorer.require_rule()
+    high = rule.steady_ratio / rule.f_quantile
+    scope = {name: float(limits[name]) for name in ("hotelling_t2", "q_residuals")}
+    return scope | {"moving_f_low": 1.0 / high, "moving_f_high": high}
 
 
 def profile_of(
-    readings: Sequence[Reading], case: EndpointCase | None = None, truth: pd.DataFrame | None = None
+    readings: Sequence[Reading],
+    case: EndpointCase | None = None,
+    truth: pd.DataFrame | None = None,
+    limits: dict[str, float] | None = None,
 ) -> Profile:
     """Collect the readings of one batch, with its truth where that is known.
 
@@ -124,6 +143,8 @@ def profile_of(
         The same readings judged against the truth.
     truth : DataFrame, optional
         Rows of that batch, as for `follow_and_judge`.
+    limits : dict of str to float, optional
+        What `limits_of` says of the scorer.
 
     Raises
     ------
@@ -141,6 +162,7 @@ def profile_of(
         kind=case.kind if case else "",
         true_endpoint=case.true_endpoint if case else None,
         found_endpoint=readings[-1].endpoint,
+        limits=limits or {},
         columns=columns,
     )
 

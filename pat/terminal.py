@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,13 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from pat.core.endpoint import IN_WORDS, in_words
-from pat.scorer import Reading, Scorer, State, Status, Verdict
+from pat.scorer import Forecast, Reading, Scorer, State, Status, Verdict
 
 _STATE_STYLE = {
     State.LOADED: "white on grey37",
     State.MIXING: "white on dark_blue",
     State.STEADY: "black on dark_cyan",
     State.UNIFORM: "black on green3",
+    State.HOLD: "black on yellow3",
+    State.CONFIRM: "black on green3",
+    State.DISCHARGE: "white on grey37",
+    State.DONE: "white on grey37",
     State.OVERMIXED: "white on red3",
     State.OUT_OF_SCOPE: "black on orange3",
     State.SENSOR_FAULT: "white on red3",
@@ -31,6 +35,8 @@ _BARS = "▁▂▃▄▅▆▇█"
 _TRACE = 36
 # In a log, one line every so many revolutions, and one at every change of state.
 _LOG_EVERY = 20
+# The forecast is made anew every so many readings.
+_FORECAST_EVERY = 5
 
 
 def _number(value: float, digits: int = 2) -> str:
@@ -58,9 +64,12 @@ class BatchView:
         The scorer that follows it; with a homogeneity rule.
     total : int
         Revolutions of the run.
+    forecast : callable, optional
+        `Blend.forecast` of the batch.
     """
 
-    def __init__(self, scorer: Scorer, total: int) -> None:
+    def __init__(self, scorer: Scorer, total: int, forecast: Callable[[], Forecast] | None = None) -> None:
+        self._forecast, self._expected = forecast, ""
         self._rule, self._units = scorer.require_rule(), scorer.document["analyte"]["units"]
         self._upper: list[float] = []
         self._progress = Progress(
@@ -71,12 +80,15 @@ class BatchView:
     def render(self, reading: Reading) -> Panel:
         """Return the panel after a reading."""
         self._upper = [*self._upper, reading.blend_rsd_upper][-_TRACE:]
+        if self._forecast is not None and reading.index % _FORECAST_EVERY == 0:
+            self._expected = self._forecast().reason
         self._progress.update(self._task, completed=reading.index)
         state = Text(f"  {reading.state.value:^14}  ", f"bold {_STATE_STYLE[reading.state]}")
         found = "" if reading.endpoint is None else f"   end-point at revolution {reading.endpoint}"
         head = Text.assemble(state, Text(found, "bold green3"))
         parts = (self._numbers(reading), Text(), self._verdicts(reading), Text(), self._progress)
-        body = Group(head, Text(reading.reason, "italic"), Text(), *parts)
+        expected = [Text(f"uniform: {self._expected}", "italic")] if self._expected else []
+        body = Group(head, Text(reading.reason, "italic"), *expected, Text(), *parts)
         released = "NOT RELEASED · " if reading.unreleased else ""
         return Panel(
             body,
@@ -120,7 +132,13 @@ def _log_line(reading: Reading) -> str:
     )
 
 
-def show(readings: Iterable[Reading], scorer: Scorer, total: int, console: Console) -> Reading:
+def show(
+    readings: Iterable[Reading],
+    scorer: Scorer,
+    total: int,
+    console: Console,
+    forecast: Callable[[], Forecast] | None = None,
+) -> Reading:
     """Follow readings to their end and return the last one.
 
     Parameters
@@ -133,12 +151,12 @@ def show(readings: Iterable[Reading], scorer: Scorer, total: int, console: Conso
         How many readings there will be.
     console : Console
         A terminal gets a live panel, anything else lines.
+    forecast : callable, optional
+        `Blend.forecast` of the batch; a terminal shows it.
     """
-    return _show_live(readings, scorer, total, console) if console.is_terminal else _log(readings, console)
-
-
-def _show_live(readings: Iterable[Reading], scorer: Scorer, total: int, console: Console) -> Reading:
-    view = BatchView(scorer, total)
+    if not console.is_terminal:
+        return _log(readings, console)
+    view = BatchView(scorer, total, forecast)
     with Live(console=console, refresh_per_second=20) as live:
         for reading in readings:
             live.update(view.render(reading))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pat.profiles import follow, load_profiles
+from pat.profiles import follow_on, load_profiles
 from pat.scorer import Reading, Scorer
 from pat.spectra import batches_with_role, open_store, select_batches
 from pat.terminal import show
@@ -54,8 +54,9 @@ def replay(console: Console) -> Reading:
     raw = open_store(DEMO / "work" / "raw.zarr", verify=True)
     batch = batches_with_role(raw, "held_out")[0]
     held_out = select_batches(raw, [batch])
-    readings = _paced(follow(scorer, batch, held_out), console)
-    return show(readings, scorer, held_out.sizes["spectrum"], console)
+    blend = scorer.start(batch)
+    readings = _paced(follow_on(blend, held_out), console)
+    return show(readings, scorer, held_out.sizes["spectrum"], console, blend.forecast)
 
 
 def run() -> None:

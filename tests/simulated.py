@@ -37,12 +37,14 @@ RULE = Rule(
     repeatability=0.05,
     slope=0.98,
     ratios=(0.35, 0.5, 0.65, 0.8),
+    weights=(1.0, 1.0, 1.0, 1.0),
     threshold=6.0,
     centre_size=10,
     pocket_sd=3.0,
     pocket_window=15,
     quiet_sd=3.0,
     quiet_window=1,
+    quiet_cost=1000,
     steady_ratio=8.0,
     f_quantile=1.3,
     mbsd_limit=1.0,
@@ -51,11 +53,20 @@ RULE = Rule(
     least_novelty=5e-4,
     least_mbsd=2e-5,
     least_sd=0.005,
+    least_contrast=0.05,
+    residual_drift_limit=1.5e-7,
+    axis_shift_limit=0.02,
+    level_drift_limit=0.1,
+    contrast_drift_limit=0.02,
     repeat_distance=1e-4,
     upper_factor=1.7,
     watch_ratios=(0.5, 0.9),
     watch_threshold=7.0,
+    watch_block_ratio=50.0,
+    watch_mean_step=0.3,
+    watch_mean_threshold=8.0,
     fault_run=4,
+    confirm_run=4,
     min_revolutions=20,
     max_revolutions=200,
 )
@@ -65,24 +76,28 @@ def _band(centre: float, width: float) -> Array:
     return np.asarray(np.exp(-(((WAVELENGTH - centre) / width) ** 2) / 2.0))
 
 
-_ACTIVE = 0.9 * _band(1060.0, 14.0) + 0.6 * _band(1170.0, 16.0)
-_FILLER = 0.5 * _band(1030.0, 30.0) + 0.4 * _band(1140.0, 35.0) + 0.3 * _band(1210.0, 25.0)
+def _powders(shift: float) -> tuple[Array, Array]:
+    """Active and filler, as an axis shows them that reads bands too far right by `shift` (nm)."""
+    active = 0.9 * _band(1060.0 + shift, 14.0) + 0.6 * _band(1170.0 + shift, 16.0)
+    filler = 0.5 * _band(1030.0 + shift, 30.0) + 0.4 * _band(1140.0 + shift, 35.0) + 0.3 * _band(1210.0 + shift, 25.0)
+    return active, filler
 
 
-def spectra(content: Any, seed: int) -> Array:
-    """Absorbance (AU) of shape (n, 60) for contents (n,) in % w/w."""
+def spectra(content: Any, seed: int, *, shift: float = 0.0) -> Array:
+    """Absorbance (AU) of shape (n, 60) for contents (n,) in % w/w, on an axis shifted by `shift` (nm)."""
     rng = np.random.default_rng([seed, 11])
     share = np.atleast_1d(np.asarray(content, dtype=np.float64))[:, None] / 100.0
     gain = 1.0 + 0.05 * rng.standard_normal(share.shape)
     offset = 0.3 + 0.03 * rng.standard_normal(share.shape)
     noise = 5e-5 * rng.standard_normal((share.size, WAVELENGTH.size))
-    return np.asarray(offset + gain * (share * _ACTIVE + (1.0 - share) * _FILLER) + noise)
+    active, filler = _powders(shift)
+    return np.asarray(offset + gain * (share * active + (1.0 - share) * filler) + noise)
 
 
-def settled(n: int, seed: int, *, mean: float = TARGET, rsd: float = 0.8) -> Array:
+def settled(n: int, seed: int, *, mean: float = TARGET, rsd: float = 0.8, shift: float = 0.0) -> Array:
     """Spectra (n, 60) of a blend whose content varies by `rsd` (%) and no longer changes."""
     rng = np.random.default_rng([seed, 12])
-    return spectra(mean * (1.0 + rsd / 100.0 * rng.standard_normal(n)), seed)
+    return spectra(mean * (1.0 + rsd / 100.0 * rng.standard_normal(n)), seed, shift=shift)
 
 
 def blending(n: int, seed: int) -> Array:

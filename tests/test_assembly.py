@@ -6,9 +6,11 @@ import copy
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pat.assembly import assemble
+from pat.core.blocks import Reference
 from pat.errors import InputError
 from pat.homogeneity import learn
 from pat.method import Method
@@ -58,6 +60,17 @@ def test_a_rule_is_there_exactly_where_the_method_has_the_section(made: Validate
     with pytest.raises(InputError, match="follows no blend, but a homogeneity model was given"):
         assemble(predicts, calibration, made.homogeneity)
     assert assemble(predicts, calibration, None).document["rule"] is None
+
+
+def test_the_digest_covers_what_statistics_are_held_against(made: Validated) -> None:
+    content, witnesses = assemble(made.method, made.calibration, made.homogeneity), made.homogeneity.witnesses
+    assert content.document["statistics"] == witnesses.document()
+    np.testing.assert_array_equal(content.arrays["reference_mean"], witnesses.reference.mean)
+    limits = witnesses.limits | {"mbsd": witnesses.limits["mbsd"]._replace(high=1.0)}
+    reference = Reference(witnesses.reference.mean * (1.0 + 1e-15), witnesses.reference.sd)
+    for other in (replace(witnesses, limits=limits), replace(witnesses, reference=reference)):
+        changed_model = replace(made.homogeneity, witnesses=other)
+        assert assemble(made.method, made.calibration, changed_model).digest != content.digest
 
 
 def test_learning_refuses_what_does_not_belong_to_the_calibration(made: Validated) -> None:

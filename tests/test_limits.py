@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pat import limits
 from pat.core.diagnostics import PredictionError, full_distance, hotelling_t2
@@ -271,6 +272,12 @@ def test_prediction_half_width_by_hand() -> None:
     assert limits.prediction_half_width(error, np.array([0.5]), 0.95)[0] == pytest.approx(2.2281 * 3.0, rel=1e-4)
 
 
+@pytest.mark.parametrize(("count", "n"), [(0, 50), (1, 2000), (19, 2000), (50, 50)])
+def test_the_interval_of_a_chance_is_scipys_exact_one(count: int, n: int) -> None:
+    expected = stats.binomtest(count, n).proportion_ci(0.95, method="exact")
+    assert limits.binomial_interval(count, n) == pytest.approx((expected.low, expected.high))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -290,6 +297,7 @@ def test_prediction_half_width_by_hand() -> None:
         (lambda: limits.jackson_mudholkar_quantile((3.0, 1.02, 1.0), 0.9999), "h0 = -0.922.* no quantile at 0.9999"),
         (lambda: limits.sd_upper_factor(1, 0.05), "`n` must be at least 2, got 1"),
         (lambda: limits.normal_tolerance_factor(10, 1.0, 0.95), "`coverage` must lie between 0 and 1, got 1.0"),
+        (lambda: limits.binomial_interval(4, 3), "a count must lie within 0 and at least 1 trial, got 4 of 3"),
         (lambda: limits.f_quantile(0.95, 0, 3), "degrees of freedom must be positive, got 0 and 3"),
     ],
 )

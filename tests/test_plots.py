@@ -138,8 +138,31 @@ def test_a_blend_shows_its_end_points_states_and_truth(made: Validated, found: P
     assert line(figure, "limit 3 %", axes=1)[1][0] == 3.0
     # The bands of states and of truth cover the run without a hole: their lengths add up to it.
     for band in (0, 1):
-        assert sum(np.ptp(vertices[:, 0]) for vertices in paths(figure, 3, band)) == len(found.columns["state"]) - 1
+        assert (
+            sum(np.ptp(vertices[:, 0]) for vertices in paths(figure, len(figure.axes) - 1, band))
+            == len(found.columns["state"]) - 1
+        )
     assert f"declared uniform at revolution {found.found_endpoint}, was from {found.true_endpoint}" in text_of(figure)
+
+
+def test_a_blend_shows_its_witnesses_against_their_limits(made: Validated, found: Profile) -> None:
+    figure = plots.blend_profile(found, made.method)
+    share = np.array(found.columns["q_residuals"], dtype=float) / found.limits["q_residuals"]
+    np.testing.assert_allclose(line(figure, "Q", axes=4)[1], share, rtol=1e-12)
+    np.testing.assert_array_equal(line(figure, "moving F", axes=3)[1], found.numbers("moving_f"))
+    # A value out of scope by Q is drawn above 1.
+    assert ((share > 1.0) <= np.isin(found.columns["status"], ["OUT_OF_SCOPE", "SATURATED"])).all()
+    assert len(plots.blend_profile(replace(found, limits={}), made.method).axes) == len(figure.axes) - 2
+
+
+def test_lines_of_a_panel_differ_without_colour_too(made: Validated, found: Profile) -> None:
+    for ax in plots.blend_profile(found, made.method).axes:
+        drawn = [
+            (each.get_linestyle(), each.get_linewidth(), each.get_marker())
+            for each in ax.lines
+            if not str(each.get_label()).startswith("_")
+        ]
+        assert len(set(drawn)) == len(drawn)
 
 
 def test_a_false_end_point_is_shown_as_such(made: Validated, found: Profile) -> None:
@@ -152,7 +175,7 @@ def test_a_blend_of_unknown_truth_shows_none(made: Validated, found: Profile) ->
     columns = {name: values for name, values in found.columns.items() if not name.startswith(("true", "uniform"))}
     figure = plots.blend_profile(replace(found, true_endpoint=None, columns=columns), made.method)
     assert "tru" not in text_of(figure)
-    assert len(figure.axes[3].collections) == 1
+    assert len(figure.axes[-1].collections) == 1
 
 
 def test_readings_beyond_the_panel_are_marked_at_its_edge(made: Validated, found: Profile) -> None:

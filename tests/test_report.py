@@ -161,6 +161,14 @@ def test_the_claim_is_in_words(made: Validated, page: str) -> None:
     assert claim["outside"] in text
 
 
+def test_the_published_statistics_stand_with_their_limits(made: Validated, page: str) -> None:
+    text, limits = Page(page).text(), made.homogeneity.witnesses.limits
+    assert f"MBSD {limits['mbsd'].median:.3g} {limits['mbsd'].high:.3g} treated" in text
+    mean = limits["block_mean"]
+    assert f"Block mean {mean.median:.3g} {mean.low:.3g} to {mean.high:.3g} % w/w" in text
+    assert "no verdict rests on them" in text
+
+
 def test_every_end_point_has_its_verdict(page: str) -> None:
     text = Page(page).text()
     assert re.search(r"B0 fast (\d+) (\d+) (\d+) ✓ on time", text)

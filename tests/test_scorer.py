@@ -19,9 +19,10 @@ from scipy.signal import savgol_filter
 
 from pat import artefact
 from pat.artefact import Content
+from pat.core import blocks
 from pat.core.endpoint import GOOD, IN_WORDS
 from pat.errors import ArtefactError, InputError
-from pat.scorer import Scorer, State, Status, Verdict
+from pat.scorer import Cause, Scorer, State, Status, Verdict
 from tests import simulated
 from tests.simulated import RULE, STEPS, WAVELENGTH
 
@@ -397,6 +398,29 @@ def test_a_sensor_that_sees_nothing_new_is_a_fault_and_never_uniform(scorer, cas
         }
 
 
+def test_a_blend_is_stopped_confirmed_and_discharged_with_every_change_of_state_told(scorer):
+    blend = scorer.start("A")
+    assert blend.state is State.LOADED
+    readings = [blend.update(x) for x in simulated.settled(40, 30)]
+    assert readings[-1].state is State.UNIFORM
+    blend.stop()
+    # The same powder again and again, with the noise of the instrument alone, which is a fault while the blender turns.
+    rng, at_rest = np.random.default_rng(31), simulated.settled(1, 32)[0]
+    standing = [blend.update(at_rest + 0.05 * NOISE * rng.standard_normal(P)) for _ in range(4)]
+    assert [r.state for r in standing] == [State.HOLD] * 3 + [State.CONFIRM]
+    assert {r.revolution for r in standing} == {readings[-1].revolution}
+    assert blend.update(at_rest, revolution=39).status is Status.OUT_OF_ORDER
+    blend.discharge()
+    # What the spectra are worth is told during the discharge too, and an exact repeat is none of the powder's.
+    flowing = simulated.settled(2, 33)
+    assert [blend.update(x).status for x in (*flowing, flowing[-1])] == [Status.OK, Status.OK, Status.FROZEN]
+    blend.close()
+    told = [r.transition for r in (*readings, *standing) if r.transition is not None]
+    assert [t for t in blend.transitions if t.cause not in {Cause.STOPPED, Cause.DISCHARGED, Cause.CLOSED}] == told
+    assert [t.after for t in blend.transitions][-4:] == [State.HOLD, State.CONFIRM, State.DISCHARGE, State.DONE]
+    json.dumps([r.to_dict() for r in readings], allow_nan=False)
+
+
 def test_powder_that_comes_to_rest_is_no_longer_uniform_and_moves_again(scorer):
     blend, rng = scorer.start("rest"), np.random.default_rng(30)
     moving = [blend.update(x) for x in simulated.settled(45, 31)]
@@ -427,8 +451,36 @@ def test_memory_and_snapshots_are_bounded(scorer):
     state = blend.snapshot()
     assert len(state["seen"]) == rule.max_revolutions
     assert {name: len(rows) for name, rows in state["window"].items()} == {
-        "treated": 2 * N, "presentation": 2 * N, "values": N, "novelty": N,
+        "treated": 2 * N, "marks": 5 * N, "so_far": 2,
     }  # fmt: skip
+
+
+def test_statistics_on_demand_are_those_of_the_whole_run(scorer, content):
+    blend, spectra = scorer.start("all"), simulated.blending(60, 36)
+    spectra[30] = spectra[29]  # a repeat, which does not enter the blocks
+    found = []
+    for x in spectra:
+        reading = blend.update(x)
+        if reading.status is not Status.FROZEN:
+            found.append(blend.statistics())
+    assert len(found) == 59
+    new = np.delete(spectra, 30, axis=0)
+    value, t2, q = np.transpose([_direct(content, x) for x in new])
+    run = blocks.RunReadings(value, np.array([_treated(x) for x in new]), t2, q)
+    rule = scorer.require_rule()
+    constants = blocks.Constants(
+        upper_factor=rule.upper_factor,
+        repeatability=rule.repeatability,
+        slope=rule.slope,
+        f_quantile=rule.f_quantile,
+        t2_limit=float(content.document["limits"]["hotelling_t2"]),
+        q_limit=float(content.document["limits"]["q_residuals"]),
+        targets=np.array([rule.target]),
+    )
+    expected = blocks.every_series(run, N, constants)
+    assert set(found[0]) == set(expected)
+    for name in found[0]:
+        np.testing.assert_allclose([f[name] for f in found], expected[name], rtol=1e-7, err_msg=name)
 
 
 def test_a_reason_has_no_names_from_the_program(scorer):
@@ -453,7 +505,7 @@ def test_what_is_masked_is_no_number(scorer, masked):
 
 @pytest.mark.parametrize(
     "revolution",
-    [40, 45, 0, -1, 45.5, math.nan, math.inf, -math.inf, "46", "", [46], 1j, object(), np.nan, 10**400 * -1],
+    [40, 0, -1, 45.5, math.nan, math.inf, -math.inf, "46", "", [46], 1j, object(), np.nan, 10**400 * -1],
 )
 def test_a_revolution_that_is_none_or_not_later_is_out_of_order(scorer, revolution):
     blend = _started(scorer, 45)
@@ -466,6 +518,22 @@ def test_a_revolution_that_is_none_or_not_later_is_out_of_order(scorer, revoluti
     json.dumps(blend.snapshot(), allow_nan=False)
     following = blend.update(SPECTRUM)
     assert (following.revolution, following.status) == (46, Status.OK)
+
+
+def test_a_revolution_that_was_read_already_is_a_duplicate_and_a_gap_is_counted(scorer):
+    blend = _started(scorer, 45)
+    reading = blend.update(SPECTRUM, revolution=45)
+    assert (reading.status, reading.revolution) == (Status.DUPLICATE, 45)
+    assert (reading.duplicate_revolutions, reading.missing_revolutions) == (1, 0)
+    assert reading.reason == "reading duplicate: the evidence starts again"
+    assert reading.transition is not None  # from UNIFORM to MIXING
+    assert reading.transition.numbers["duplicate_revolutions"] == 1
+    # 46 to 48 are missing; a counter that jumps, or goes back, leaves none out.
+    assert blend.update(SPECTRUM, revolution=10_000).missing_revolutions == 0
+    gap = blend.update(SPECTRUM, revolution=49)
+    assert (gap.missing_revolutions, gap.duplicate_revolutions) == (3, 1)
+    assert gap.reason == "missing revolutions (3): the evidence starts again"
+    assert blend.update(simulated.settled(1, 25)[0]).missing_revolutions == 3
 
 
 @pytest.mark.parametrize("revolution", [-5, -0.5, "x", math.nan])
@@ -578,8 +646,14 @@ def _eventful() -> list[tuple[Any, int | None]]:
     run[14] = (x[14] + 0.2 * np.sin(WAVELENGTH / 9.0), None)
     run[20] = (x[20], 24)
     run[21] = (x[20], None)  # frozen
+    run[22] = (x[22], 25)  # read already
     run += [(row, None) for row in simulated.settled(10, 51, mean=11.5)]
     run += [("text", None)] * 6 + [(row, None) for row in simulated.settled(12, 52)]
+    run += [(0.02 * row, None) for row in simulated.settled(2, 53)]  # hardly any powder
+    run += [(row, None) for row in simulated.settled(20, 54, shift=0.04)]
+    run += [(row, None) for row in simulated.settled(24, 55)]
+    run += [(row + 1.5e-4 * np.sin(WAVELENGTH / 9.0), None) for row in simulated.settled(24, 56)]
+    run += [(row + 0.3, None) for row in simulated.settled(30, 57)]
     return run
 
 
@@ -618,7 +692,7 @@ def test_another_process_resumes_from_the_artefact_itself(demo_artefact, scorer)
 
 @pytest.mark.parametrize("state", [None, [], "text", {}, {"format": 1}, {"format": "2"}])
 def test_what_is_no_snapshot_is_refused(scorer, state):
-    with pytest.raises(InputError, match="snapshot format must be 2, got"):
+    with pytest.raises(InputError, match="snapshot format must be 4, got"):
         scorer.resume(state)
 
 

@@ -90,6 +90,22 @@ def test_a_run_holds_parameters_figures_hashes_and_the_artefact(campaign, root):
     }
 
 
+def test_a_run_holds_what_blends_are_judged_by(campaign, root, monkeypatch):
+    seen: list[Any] = []
+
+    def figures(document: Any) -> dict[str, float]:
+        seen.append(document)
+        return {"statistics/limits/mbsd/high": 0.002, "claim/risk_at_limit/pockets 0.15": 0.05, "rule/x": float("inf")}
+
+    monkeypatch.setattr(tracking.attempts, "figures", figures)
+    log(campaign, root)
+    (run,) = runs(root)
+    assert seen == [artefact.read(campaign.artefact).content.document]
+    metrics = run.data.metrics
+    assert (metrics["statistics/limits/mbsd/high"], metrics["claim/risk_at_limit/pockets 0.15"]) == (0.002, 0.05)
+    assert "rule/x" not in metrics
+
+
 def test_the_registered_version_names_the_digest_and_the_run(campaign, root):
     logged = log(campaign, root)
     (version,) = client(root).search_model_versions("name='pat-small'")

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from pat import __version__, kernels
-from pat.cli import diagnostics, importing, laboratory, line, retraining, search, simulate
+from pat.cli import diagnostics, importing, laboratory, line, retraining, search, simulate, study
 from pat.cli.framework import Command, Outcome, to_json
 from pat.errors import MissingExtra, PatError, in_one_line
 
@@ -22,6 +22,7 @@ COMMANDS: tuple[Command, ...] = (
     *laboratory.COMMANDS,
     *diagnostics.COMMANDS,
     *search.COMMANDS,
+    *study.COMMANDS,
     *line.COMMANDS,
     *retraining.COMMANDS,
     *simulate.COMMANDS,

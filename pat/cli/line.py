@@ -13,9 +13,11 @@ from pat.errors import SpectraError
 
 if TYPE_CHECKING:
     from pat.cli.wide_csv import Row
-    from pat.scorer import Reading, Scorer
+    from pat.scorer import Forecast, Reading, Scorer, Transition
 
-READING = ("rev", "value", "mean", "RSD %", "blend upper", "evidence %", "state", "status")
+READING = ("rev", "value", "mean", "RSD %", "blend upper", "evidence %", "left", "state", "status")
+# A forecast of the end-point is made every so many readings.
+_FORECAST_EVERY = 5
 UNRELEASED = "This artefact has not been released: what follows is for exploration alone."
 
 
@@ -110,26 +112,47 @@ def _axis(wavelength: Any) -> str:
 def _followed(scorer: Scorer, batch: str, rows: Sequence[Row]) -> tuple[dict[str, Any], str]:
     """Follow one batch spectrum by spectrum, as on the line."""
     blend = scorer.start(batch)
-    readings = [blend.update(row.absorbance, revolution=row.revolution) for row in rows]
+    readings, forecasts = [], []
+    for row in rows:
+        readings.append(blend.update(row.absorbance, revolution=row.revolution))
+        forecasts.append(blend.forecast() if len(readings) % _FORECAST_EVERY == 0 else None)
     last = readings[-1]
     end = "no end-point" if last.endpoint is None else f"end-point at revolution {last.endpoint}"
     text = "\n".join(
         [
             f"batch {batch}: {end}",
             textwrap.fill(f"{last.state.value} at the end: {last.reason}", WIDTH),
-            table(READING, map(_cells, readings)),
+            textwrap.fill("states: " + ", ".join(map(_change, blend.transitions)), WIDTH),
+            table(READING, map(_cells, readings, forecasts)),
         ]
     )
     document = {
         "batch": batch,
         "endpoint": last.endpoint,
         "state": last.state,
+        "transitions": [transition.to_dict() for transition in blend.transitions],
         "readings": [reading.to_dict() for reading in readings],
+        "forecasts": [
+            {"revolution": reading.revolution, **forecast.to_dict()}
+            for reading, forecast in zip(readings, forecasts, strict=True)
+            if forecast is not None
+        ],
     }
     return document, text
 
 
-def _cells(reading: Reading) -> list[object]:
+def _change(transition: Transition) -> str:
+    return f"{transition.after.value} from {transition.revolution}"
+
+
+def _left(forecast: Forecast | None) -> str:
+    """Revolutions that are left until the blend is declared uniform, with their interval."""
+    if forecast is None or forecast.remaining is None:
+        return ""
+    return f"{forecast.remaining} ({forecast.remaining_low}-{forecast.remaining_high})"
+
+
+def _cells(reading: Reading, forecast: Forecast | None) -> list[object]:
     return [
         reading.revolution,
         reading.value,
@@ -137,6 +160,7 @@ def _cells(reading: Reading) -> list[object]:
         reading.block_rsd,
         reading.blend_rsd_upper,
         round(100 * reading.evidence),
+        _left(forecast),
         reading.state,
         reading.status,
     ]

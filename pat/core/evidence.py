@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pat.core import blocks
-from pat.core.types import Array
+from pat.core.types import Array, IntArray
 from pat.errors import InputError
 
 
@@ -35,15 +35,18 @@ class Rule:
         Lower confidence bound of the slope of predicted on true content.
     ratios : tuple of float
         Blend SD of each alternative, as a share of the limit; one CUSUM looks for each.
+    weights : tuple of float
+        What the log likelihood ratio of each counts: near the limit a blend gathers it slowly, and so does chance.
     threshold : float
-        Log likelihood ratio at which the blend counts as homogeneous.
+        Weighted log likelihood ratio at which the blend counts as homogeneous.
     centre_size : int
         Preceding readings whose mean a reading is compared with.
     pocket_sd, pocket_window : float, int
         No reading may lie beyond `pocket_sd` limit SDs in the last `pocket_window` revolutions: pockets far from the
         powder, however rarely they are seen.
-    quiet_sd, quiet_window : float, int
-        The same, nearer: pockets that only just bring a blend to the limit.
+    quiet_sd, quiet_window, quiet_cost : float, int, int
+        The same, nearer: pockets that only just bring a blend to the limit. A reading beyond `quiet_sd` does not end
+        the count of revolutions, but takes `quiet_cost` of them back.
     steady_ratio, f_quantile : float
         Largest allowed upper bound of the variance ratio of adjoining blocks, and the F quantile in that bound.
     mbsd_limit : float
@@ -52,6 +55,11 @@ class Rule:
         Powder moves past the sensor only where a block has at least these: successive-difference SD of the raw mean and
         of the raw SD (AU), median distance of these two from the nearest of the two blocks before (AU), MBSD, and SD of
         the predictions (analyte units).
+    least_contrast : float
+        Raw SD (AU) of a spectrum below which hardly any powder is before the window.
+    residual_drift_limit, axis_shift_limit, level_drift_limit, contrast_drift_limit : float
+        Largest Q residuals of a batch's running mean spectrum (squared treated absorbance), shift of its axis (nm), and
+        change of its raw level and contrast since the first block (AU): see `pat.core.endpoint.health`.
     repeat_distance : float
         Distance (treated absorbance) to the nearest spectrum of the last two blocks below which a spectrum is a repeat.
     upper_factor : float
@@ -59,8 +67,16 @@ class Rule:
     watch_ratios, watch_threshold : tuple of float, float
         After the end-point: blend SDs (shares of the limit) before and after de-mixing, and the log likelihood
         ratio that raises the alarm.
+    watch_block_ratio : float
+        After the end-point: variance of the predictions in the last block over that of the quietest block of the run
+        that raises the alarm.
+    watch_mean_step, watch_mean_threshold : float
+        After the end-point: the two-sided CUSUM of the mean, its allowance and the sum that raises the alarm, in limit
+        SDs.
     fault_run : int
         Readings in a row that make a fault of single bad ones.
+    confirm_run : int
+        Good readings in a row, none apart from the blend, that confirm it after the blender was stopped.
     min_revolutions, max_revolutions : int
         The end-point is declared within these alone.
     """
@@ -72,12 +88,14 @@ class Rule:
     repeatability: float
     slope: float
     ratios: tuple[float, ...]
+    weights: tuple[float, ...]
     threshold: float
     centre_size: int
     pocket_sd: float
     pocket_window: int
     quiet_sd: float
     quiet_window: int
+    quiet_cost: int
     steady_ratio: float
     f_quantile: float
     mbsd_limit: float
@@ -86,11 +104,20 @@ class Rule:
     least_novelty: float
     least_mbsd: float
     least_sd: float
+    least_contrast: float
+    residual_drift_limit: float
+    axis_shift_limit: float
+    level_drift_limit: float
+    contrast_drift_limit: float
     repeat_distance: float
     upper_factor: float
     watch_ratios: tuple[float, float]
     watch_threshold: float
+    watch_block_ratio: float
+    watch_mean_step: float
+    watch_mean_threshold: float
     fault_run: int
+    confirm_run: int
     min_revolutions: int
     max_revolutions: int
 
@@ -145,8 +172,9 @@ def _ranges(rule: Rule) -> Iterator[tuple[tuple[str, ...], str, bool]]:
     yield ("max_mean_deviation",), "be below 100", rule.max_mean_deviation < 100.0
     yield ("slope",), "be at most 1", rule.slope <= 1.0
     yield ("ratios",), "lie between 0 and 1", 0.0 < lowest and highest < 1.0
+    yield ("ratios", "weights"), "be as many", len(rule.ratios) == len(rule.weights)
     yield ("watch_ratios",), "rise", rule.watch_ratios[0] < rule.watch_ratios[1]
-    for name in ("steady_ratio", "f_quantile", "upper_factor"):
+    for name in ("steady_ratio", "f_quantile", "upper_factor", "watch_block_ratio"):
         yield (name,), "be above 1", getattr(rule, name) > 1.0
     yield ("quiet_sd", "pocket_sd"), "not fall", rule.quiet_sd <= rule.pocket_sd
     yield ("min_revolutions", "max_revolutions"), "rise", rule.min_revolutions < rule.max_revolutions
@@ -192,6 +220,25 @@ def total_ratio(rule: Rule, ratio: Array) -> Array:
     return np.asarray(np.sqrt((ratio**2 * blend + noise) / (blend + noise)))
 
 
+class Gathered(NamedTuple):
+    """What the rule has gathered of a blend so far.
+
+    Attributes
+    ----------
+    cusum : ndarray of shape (k,)
+        Evidence, one sum for each of `Rule.ratios`.
+    clean, quiet : int
+        Readings in a row inside `pocket_sd`, and the count of those inside `quiet_sd`.
+    run : int
+        Good readings in a row.
+    """
+
+    cusum: Array
+    clean: int
+    quiet: int
+    run: int
+
+
 class Cusum:
     """Log likelihood ratio of one spread of the predictions against another, restarted at zero.
 
@@ -199,23 +246,47 @@ class Cusum:
     ----------
     before, after : ndarray of shape (k,)
         SDs of the standardised deviations under the hypothesis that is left, and the one that is looked for.
+    weight : ndarray of shape (k,), or float
+        What each sum counts.
 
     Notes
     -----
-    The increment for a deviation z is ln(before / after) + z^2 (1/before^2 - 1/after^2) / 2.
+    The increment for a deviation z is ln(before / after) + z^2 (1/before^2 - 1/after^2) / 2, times the weight.
 
     References
     ----------
     Page, *Biometrika* 41 (1954) 100; Lorden, *Ann. Math. Statist.* 42 (1971) 1897.
     """
 
-    def __init__(self, before: Array, after: Array) -> None:
-        self._constant = np.log(before / after)
-        self._gain = (1.0 / before**2 - 1.0 / after**2) / 2.0
+    def __init__(self, before: Array, after: Array, weight: Array | float = 1.0) -> None:
+        self._constant = weight * np.log(before / after)
+        self._gain = weight * (1.0 / before**2 - 1.0 / after**2) / 2.0
 
     def step(self, total: Array, z: Array) -> Array:
         """Return the sums (..., k) after deviations z (...)."""
         return np.asarray(np.maximum(total + self._constant + self._gain * (z * z)[..., None], 0.0))
+
+    def along(self, total: Array, z: Array, which: IntArray) -> Array:
+        """Return where one sum of each of m series stands after every deviation z (m, n), shape (m, n).
+
+        Parameters
+        ----------
+        total : ndarray of shape (k,)
+            Where the sums stand before.
+        z : ndarray of shape (m, n)
+        which : ndarray of int, shape (m,)
+            The sum that each series is followed by.
+
+        Notes
+        -----
+        A sum that restarts at zero is the plain sum less its lowest value so far.
+        """
+        path = np.cumsum(self._constant[which, None] + self._gain[which, None] * (z * z), axis=1)
+        return np.asarray(path - np.minimum.accumulate(np.minimum(path, -total[which, None]), axis=1))
+
+    def nearest(self, variance: Array) -> IntArray:
+        """Return the sum that grows fastest where deviations have a variance (m,)."""
+        return np.asarray((self._constant + self._gain * variance[:, None]).argmax(axis=1))
 
 
 def blend_rsd_upper(rule: Rule, values: Array) -> Array:
@@ -229,24 +300,74 @@ def blend_rsd_upper(rule: Rule, values: Array) -> Array:
 
     Notes
     -----
-    The method's variance is removed *after* the bound is taken, with its own lower limit; removed before, a blend at
-    the limit would be accepted two to three times as often. The slope's lower bound then widens what is left.
+    See `pat.core.blocks.rsd_upper`.
     """
-    upper = rule.upper_factor * blocks.block_sd(values)
-    own = np.sqrt(np.maximum(upper**2 - rule.repeatability**2, 0.0)) / rule.slope
-    return blocks.relative(own, blocks.block_mean(values))
+    sd, mean = blocks.block_sd(values), blocks.block_mean(values)
+    return blocks.rsd_upper(sd, mean, rule.upper_factor, rule.repeatability, rule.slope)
 
 
 def homogeneity_cusum(rule: Rule) -> Cusum:
     """Return the CUSUMs that gather evidence for a spread well below the limit, one for each of `rule.ratios`."""
     after = total_ratio(rule, np.array(rule.ratios))
-    return Cusum(np.ones_like(after), after)
+    return Cusum(np.ones_like(after), after, np.array(rule.weights))
+
+
+def clean_step(rule: Rule, clean: Array, size: Array) -> Array:
+    """Return the readings in a row inside `pocket_sd`, after ones that lie `size` limit SDs off."""
+    return np.where(size <= rule.pocket_sd, clean + 1, 0)
+
+
+def quiet_step(rule: Rule, quiet: Array, size: Array) -> Array:
+    """Return the count of readings inside `quiet_sd`, after ones that lie `size` limit SDs off.
+
+    Notes
+    -----
+    A CUSUM of the log likelihood ratio of so many near readings as a good blend has against so many as pockets bring,
+    in units of one reading inside: one outside takes `quiet_cost` back, and the count never falls below 0.
+
+    References
+    ----------
+    Reynolds and Stoumbos, *J. Qual. Technol.* 31 (1999) 87.
+    """
+    return np.where(size <= rule.quiet_sd, quiet + 1, np.maximum(quiet - rule.quiet_cost, 0))
+
+
+def quiet_along(rule: Rule, quiet: int, size: Array) -> Array:
+    """Return the counts of `quiet_step` after every one of m series of readings (m, n), from `quiet` on."""
+    path = np.cumsum(np.where(size <= rule.quiet_sd, 1, -rule.quiet_cost), axis=1)
+    return np.asarray(path - np.minimum.accumulate(np.minimum(path, -quiet), axis=1))
+
+
+def clean_along(rule: Rule, clean: int, size: Array) -> Array:
+    """Return the counts of `clean_step` after every one of m series of readings (m, n), from `clean` on."""
+    turn = np.arange(1, size.shape[1] + 1)
+    return np.asarray(turn - np.maximum.accumulate(np.where(size > rule.pocket_sd, turn, -clean), axis=1))
 
 
 def watch_cusum(rule: Rule) -> Cusum:
     """Return the CUSUM that gathers evidence for a spread that grows after the end-point."""
     before, after = total_ratio(rule, np.array(rule.watch_ratios))
     return Cusum(np.array([before]), np.array([after]))
+
+
+_SIDES = np.array([1.0, -1.0])
+
+
+def mean_watch_step(rule: Rule, sums: Array, away: Array) -> Array:
+    """Return the two-sided CUSUM (..., 2) of the mean, upwards and downwards, after predictions (...).
+
+    Parameters
+    ----------
+    rule : Rule
+    sums : ndarray of shape (..., 2)
+    away : ndarray of shape (...)
+        Predictions less the mean at the end-point, over `limit_sd` about that mean.
+
+    References
+    ----------
+    Page, *Biometrika* 41 (1954) 100.
+    """
+    return np.asarray(np.maximum(sums + (away[..., None] * _SIDES - rule.watch_mean_step), 0.0))
 
 
 def pocket_window(revolutions: int, share: float, risk: float) -> int:

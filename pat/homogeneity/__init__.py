@@ -2,7 +2,7 @@
 
 from pat.homogeneity.model import HomogeneityModel, learn
 from pat.homogeneity.plateau import Plateau, Repeatability, describe_plateaus, repeatability
-from pat.homogeneity.risk import SteadyBlend, false_endpoint_risk, guarded, homogeneity_threshold, watch_threshold
+from pat.homogeneity.risk import SteadyBlend, false_endpoint_risk, guarded, homogeneity_threshold, watched
 
 __all__ = [
     "HomogeneityModel",
@@ -15,5 +15,5 @@ __all__ = [
     "homogeneity_threshold",
     "learn",
     "repeatability",
-    "watch_threshold",
+    "watched",
 ]

@@ -11,8 +11,10 @@ import numpy as np
 from pat.calibration import Calibration
 from pat.core.evidence import Rule, limit_sd
 from pat.errors import Refusal
+from pat.homogeneity.health import COVERAGE
 from pat.homogeneity.plateau import LEAST_BLEND_SHARE, Plateau, Repeatability
 from pat.homogeneity.risk import SteadyBlend, blends_for, false_endpoint_risk
+from pat.homogeneity.scrutiny import propose_block_size, spectra_per_dose
 from pat.limits import t_quantile
 from pat.method import HomogeneityRules
 from pat.validation.figures import batch_means
@@ -24,6 +26,10 @@ _SHOWN_POCKET_PHI = 0.3
 # less quiet they are nearer still and the spread tells; the chance is highest about the second, or, where it is small,
 # the third.
 _POWDERS = (0.0, 0.45, 0.6)
+# Blends nearer to the limit than this share of it need blocks longer than any run.
+_LARGEST_RATIO = 0.95
+BOUND_ALPHA = 0.05
+"""One minus the confidence of the upper bound of a block's SD."""
 # One-sided normal quantile at 0.99.
 _SEEN = 2.3263
 # Smaller pockets than the smallest one that is registered, as shares of it: outside the claim, and shown.
@@ -118,8 +124,13 @@ def make_claim(
         "max_mean_deviation_percent": rules.max_mean_deviation,
         "mean_deviation_refused_percent": mean_refused(calibration, rule, noise, plateau, rules.risk_per_batch),
         "scale_of_scrutiny_mg": rules.scale_of_scrutiny,
+        "unit_dose_mg": rules.unit_dose,
+        "spectra_per_dose": _dose_spectra(rules, plateau),
+        "block_size_proposed": _block_size(rules, rule, noise, plateau),
         "risk_per_batch": rules.risk_per_batch,
         "pocket_risk_per_batch": rules.pocket_risk,
+        "false_alarm_after_endpoint_per_batch": rules.risk_per_batch,
+        "false_alarm_of_each_drift_per_batch": round(1.0 - COVERAGE, 4),
         "run_length_revolutions": rules.max_revolutions,
         "smallest_pocket_share": smallest,
         "pocket_deviation_percent": pocket_seen(rule, noise, plateau),
@@ -147,6 +158,22 @@ def make_claim(
             "longer than two blocks, that is played back with fresh noise are outside this claim"
         ),
     }
+
+
+def _dose_spectra(rules: HomogeneityRules, plateau: Plateau) -> int | None:
+    """Spectra in a row that see the powder of a unit dose; None where its mass is not registered."""
+    if rules.unit_dose is None:
+        return None
+    return spectra_per_dose(rules.unit_dose, rules.scale_of_scrutiny, plateau.phi_upper)
+
+
+def _block_size(rules: HomogeneityRules, rule: Rule, noise: Repeatability, plateau: Plateau) -> int | None:
+    """Smallest block that accepted blends pass half of the time and that sees a dose; None where they cannot pass."""
+    ratio = math.hypot(plateau.blend_sd_upper, noise.sd) / float(limit_sd(rule, np.asarray(rule.target)))
+    if ratio >= _LARGEST_RATIO:
+        return None
+    dose = _dose_spectra(rules, plateau) or 1
+    return propose_block_size(ratio, BOUND_ALPHA, plateau.phi * plateau.blend_share, dose)
 
 
 def _normal(rule: Rule, phi: float) -> float:

@@ -198,7 +198,7 @@ def good_readings(
     Refusal
         If more than 2 % of the readings that count are bad.
     """
-    good = good & _new(np.column_stack([treated, presentation]))
+    good = good & not_repeated(np.column_stack([treated, presentation]))
     count, left_out = good.size - start, int((~good[start:]).sum())
     if left_out > _LARGEST_BAD_SHARE * count:
         raise Refusal(
@@ -219,7 +219,7 @@ def good_readings(
     )
 
 
-def _new(rows: Array) -> BoolArray:
+def not_repeated(rows: Array) -> BoolArray:
     """Whether each row (m, p) is the first of its kind."""
     first = {row.tobytes(): i for i, row in reversed(list(enumerate(rows)))}
     return np.isin(np.arange(len(rows)), list(first.values()))
@@ -250,19 +250,6 @@ def _blend_sd_upper(values: Sequence[Array], noise_variance: float) -> float:
     df = sum(v.size - 1 for v in values)
     variance = sum(float(((v - v.mean()) ** 2).sum()) for v in values) / df
     return float(np.sqrt(max(variance * sd_upper_factor(df + 1, 1.0 - _CONFIDENCE) ** 2 - noise_variance, 0.0)))
-
-
-def _effective_df(treated: Sequence[Array], block_size: int) -> float:
-    """(n - 1) (sum of eigenvalues)^2 / sum of squared eigenvalues of the plateau's covariance.
-
-    The plug-in sum of squares is too large by (sum of eigenvalues)^2 / degrees of freedom, which is taken off.
-    """
-    centred = np.concatenate([t - t.mean(axis=0) for t in treated])
-    df = centred.shape[0] - len(treated)
-    covariance = centred.T @ centred / df
-    first, second = float(np.trace(covariance)), float((covariance * covariance).sum())
-    second = (second - first**2 / df) * df / (df + 1.0)
-    return float((block_size - 1) * first**2 / second)
 
 
 def _least(smallest: Sequence[float]) -> float:
@@ -337,7 +324,7 @@ def describe_plateaus(
         least_novelty=_least(_alike(accepted, novelty, "novelty of the raw spectra in a block (AU)")),
         least_mbsd=_least([float(m.min()) for m in mbsd]),
         repeat_distance=_least([*_distances(accepted), *_distances(static)]),
-        degrees_of_freedom=_effective_df(treated, block_size),
+        degrees_of_freedom=blocks.effective_df(treated, block_size),
         rsd=tuple(float(100.0 * v.std(ddof=1) / v.mean()) for v in values),
         blend_sd_upper=_blend_sd_upper(values, noise_variance),
     )

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from pat.core.evidence import Rule, blend_rsd_upper, blend_sd, homogeneity_cusum, standardised, watch_cusum
-from pat.core.types import Array, BoolArray
+from pat.core import blocks
+from pat.core.evidence import Rule, blend_sd, limit_sd, mean_watch_step, watch_cusum
+from pat.core.types import Array
 from pat.errors import Refusal
+from pat.homogeneity.follow import Evidence, Score, deviations, follow
 
 BLENDS = 20_000
 """Blends simulated for a constant, or for a share that is to be 1 % or so."""
@@ -79,74 +80,49 @@ def _readings(rule: Rule, blend: SteadyBlend, seed: int, n: int) -> Iterator[Arr
         pockets = np.where(stay, pockets, _pockets(blend, n, rng))
 
 
-def _followed(rule: Rule, blend: SteadyBlend, seed: int, n: int) -> Iterator[tuple[Array, Array]]:
-    """Standardised deviations (n,) of each revolution, and all the readings (revolutions, n) up to it."""
-    run = np.empty((rule.max_revolutions, n))
-    for i, value in enumerate(_readings(rule, blend, seed, n)):
-        run[i] = value
-        if i >= rule.centre_size:
-            yield standardised(rule, value, run[i - rule.centre_size : i].mean(axis=0)), run[: i + 1]
-
-
-class _Gathered(NamedTuple):
-    """What a revolution has brought each of n blends: evidence, and readings in a row inside both guards."""
-
-    evidence: Array
-    clean: Array
-    quiet: Array
-    run: Array
-
-    def block_passes(self, rule: Rule, candidates: BoolArray) -> BoolArray:
-        """Which of the candidates have a last block whose upper bound lies below the limit."""
-        passes = candidates.copy()
-        blocks = self.run[-rule.block_size :, candidates].T
-        passes[candidates] = blend_rsd_upper(rule, blocks) <= rule.max_rsd
-        return passes
-
-
-def _gathered(rule: Rule, blend: SteadyBlend, seed: int, n: int) -> Iterator[_Gathered]:
-    cusum = homogeneity_cusum(rule)
-    total: Array = np.zeros(1)
-    clean, quiet = np.zeros(n), np.zeros(n)
-    for z, run in _followed(rule, blend, seed, n):
-        total, size = cusum.step(total, z), np.abs(z)
-        clean = np.where(size <= rule.pocket_sd, clean + 1, 0)
-        quiet = np.where(size <= rule.quiet_sd, quiet + 1, 0)
-        yield _Gathered(total.max(axis=-1), clean, quiet, run)
-
-
-def _largest_evidence(rule: Rule, blend: SteadyBlend, seed: int, n: int) -> Array:
-    """Largest evidence that each blend has while it is free of pockets and its last block looks good."""
-    largest = np.zeros(n)
-    for now in _gathered(rule, blend, seed, n):
-        free = (now.clean >= rule.pocket_window) & (now.quiet >= rule.quiet_window)
-        higher = now.block_passes(rule, free & (now.evidence > largest))
-        largest[higher] = now.evidence[higher]
+def _largest_score(rule: Rule, blend: SteadyBlend, seed: int, n: int, score: Score | None) -> Array:
+    """Largest score that each blend has while it is free of pockets and its last block looks good."""
+    largest = np.full(n, -np.inf)
+    for now in follow(rule, _readings(rule, blend, seed, n), score):
+        higher = now.block_passes(rule, now.pocket_free(rule) & (now.score > largest))
+        largest[higher] = now.score[higher]
     return largest
 
 
-def _longest_quiet(rule: Rule, blend: SteadyBlend, seed: int, n: int) -> Array:
-    """Most readings in a row inside `quiet_sd` that each blend has while all else would let it pass."""
+def _longest_quiet(rule: Rule, blend: SteadyBlend, seed: int, n: int, score: Score | None) -> Array:
+    """Largest count of readings inside `quiet_sd` that each blend has while all else would let it pass."""
     longest = np.zeros(n)
-    for now in _gathered(rule, blend, seed, n):
-        free = (now.clean >= rule.pocket_window) & (now.evidence >= rule.threshold)
+    for now in follow(rule, _readings(rule, blend, seed, n), score):
+        free = (now.clean >= rule.pocket_window) & (now.score >= rule.threshold)
         longer = now.block_passes(rule, free & (now.quiet > longest))
         longest[longer] = now.quiet[longer]
     return longest
 
 
-def _largest_alarm(rule: Rule, phi: float, seed: int) -> Array:
-    """Largest sum of the watch that each blend with the spread of accepted batches reaches."""
-    cusum = watch_cusum(rule)
-    total: Array = np.zeros(1)
-    largest = np.zeros(BLENDS)
-    for z, _ in _followed(rule, SteadyBlend(rule.watch_ratios[0], phi), seed, BLENDS):
-        total = cusum.step(total, z)
-        largest = np.maximum(largest, total[..., 0])
+def _largest_alarms(rule: Rule, phi: float, seed: int) -> Array:
+    """Largest of each of the three watches (3, n) that blends with the spread of accepted batches reach.
+
+    They watch from the first reading that they can: longer than they ever watch a blend that had to be mixed.
+    """
+    cusum, n = watch_cusum(rule), rule.block_size
+    spread, mean, largest = np.zeros(1), np.zeros(2), np.zeros((3, BLENDS))
+    quietest = np.full(BLENDS, np.inf)
+    for z, run in deviations(rule, _readings(rule, SteadyBlend(rule.watch_ratios[0], phi), seed, BLENDS)):
+        spread = cusum.step(spread, z)
+        now = np.zeros_like(largest)
+        now[0] = spread[..., 0]
+        if len(run) >= rule.centre_size + n:
+            sd = blocks.block_sd(run[-n:].T)
+            quietest = np.minimum(quietest, sd)
+            now[1] = (sd / quietest) ** 2
+        centre = run[: rule.centre_size].mean(axis=0)
+        mean = mean_watch_step(rule, mean, (run[-1] - centre) / limit_sd(rule, centre))
+        now[2] = mean.max(axis=-1)
+        np.maximum(largest, now, out=largest)
     return largest
 
 
-def _exceeded(largest: Array, risk: float) -> float:
+def exceeded(largest: Array, risk: float) -> float:
     """Return the value that a share of at most `risk` exceeds, with 95 % confidence in view of the blends simulated.
 
     Notes
@@ -169,8 +145,8 @@ def blends_for(risk: float) -> int:
     return min(BLENDS, int(_EXPECTED / risk))
 
 
-def homogeneity_threshold(rule: Rule, phi: float, risk: float) -> float:
-    """Return the evidence that a normal blend at the limit reaches, within the most revolutions, at `risk`.
+def homogeneity_threshold(rule: Rule, phi: float, risk: float, score: Score | None = None) -> float:
+    """Return the score that a normal blend at the limit reaches, within the most revolutions, at `risk`.
 
     Parameters
     ----------
@@ -180,23 +156,21 @@ def homogeneity_threshold(rule: Rule, phi: float, risk: float) -> float:
         Lag-1 autocorrelation of the blend at the limit.
     risk : float
         Chance per batch.
+    score : Score, optional
+        What the rule sums up; its evidence by default.
 
     Raises
     ------
     Refusal
         If the risk is too small for so many blends to show it.
-
-    Notes
-    -----
-    It is never below ln(1 / risk), which a likelihood ratio needs from a single start (Wald, *Sequential Analysis*,
-    1947), however little the other verdicts let pass.
     """
-    largest = _largest_evidence(rule, SteadyBlend(phi=phi), 1, BLENDS)
-    return max(_exceeded(largest, risk), float(-np.log(risk)))
+    score = score or Evidence()
+    largest = _largest_score(rule, SteadyBlend(phi=phi), 1, BLENDS, score)
+    return max(exceeded(largest, risk), score.least(rule, risk))
 
 
-def quiet_window(rule: Rule, blends: Iterable[SteadyBlend], risk: float) -> int:
-    """Return the readings in a row inside `quiet_sd` that no kind of blend shows, with all else passing, at `risk`.
+def quiet_window(rule: Rule, blends: Iterable[SteadyBlend], risk: float, score: Score | None = None) -> int:
+    """Return the count of readings inside `quiet_sd` that no kind of blend shows, with all else passing, at `risk`.
 
     Parameters
     ----------
@@ -206,6 +180,8 @@ def quiet_window(rule: Rule, blends: Iterable[SteadyBlend], risk: float) -> int:
         Kinds of blends at the limit.
     risk : float
         Chance per batch, of the worst kind.
+    score : Score, optional
+        What the rule sums up; its evidence by default.
 
     Raises
     ------
@@ -213,10 +189,17 @@ def quiet_window(rule: Rule, blends: Iterable[SteadyBlend], risk: float) -> int:
         If the risk is too small for so many blends to show it.
     """
     n = blends_for(risk)
-    return 1 + int(max(_exceeded(_longest_quiet(rule, blend, 4, n), risk) for blend in blends))
+    return 1 + int(max(exceeded(_longest_quiet(rule, blend, 4, n, score), risk) for blend in blends))
 
 
-def guarded(rule: Rule, phi: float, blends: Iterable[SteadyBlend], risk: float, pocket_risk: float) -> Rule:
+def guarded(
+    rule: Rule,
+    phi: float,
+    blends: Iterable[SteadyBlend],
+    risk: float,
+    pocket_risk: float,
+    score: Score | None = None,
+) -> Rule:
     """Return the rule with the threshold and the quiet window that keep both risks.
 
     Parameters
@@ -229,6 +212,8 @@ def guarded(rule: Rule, phi: float, blends: Iterable[SteadyBlend], risk: float, 
         Kinds of blends that pockets bring to the limit.
     risk, pocket_risk : float
         Chances per batch that a normal blend, and one of the worst of these kinds, is called uniform.
+    score : Score, optional
+        What the rule sums up; its evidence by default.
 
     Raises
     ------
@@ -242,18 +227,42 @@ def guarded(rule: Rule, phi: float, blends: Iterable[SteadyBlend], risk: float, 
     """
     kinds = tuple(blends)
     rule = replace(rule, quiet_window=1)
-    rule = replace(rule, threshold=homogeneity_threshold(rule, phi, risk))
-    rule = replace(rule, quiet_window=quiet_window(rule, kinds, pocket_risk))
-    rule = replace(rule, threshold=homogeneity_threshold(rule, phi, risk))
-    window = max(rule.quiet_window, quiet_window(rule, kinds, pocket_risk))
+    rule = replace(rule, threshold=homogeneity_threshold(rule, phi, risk, score))
+    rule = replace(rule, quiet_window=quiet_window(rule, kinds, pocket_risk, score))
+    rule = replace(rule, threshold=homogeneity_threshold(rule, phi, risk, score))
+    window = max(rule.quiet_window, quiet_window(rule, kinds, pocket_risk, score))
     return replace(rule, quiet_window=window)
 
 
-def watch_threshold(rule: Rule, phi: float, risk: float) -> float:
-    """Return the sum at which the watch over a blend like the accepted ones raises a false alarm at `risk`."""
-    return _exceeded(_largest_alarm(rule, phi, 2), risk)
+def watched(rule: Rule, phi: float, risk: float) -> Rule:
+    """Return the rule with the limits of its watches, at which a blend like the accepted ones raises a false alarm.
+
+    Parameters
+    ----------
+    rule : Rule
+        Its `watch_threshold`, `watch_block_ratio` and `watch_mean_threshold` are not used.
+    phi : float
+        Lag-1 autocorrelation of the blend.
+    risk : float
+        Chance per batch that any of the watches raises one.
+
+    Raises
+    ------
+    Refusal
+        If the risk is too small for so many blends to show it.
+
+    Notes
+    -----
+    All three have the same chance, found on the blends that they share; as they agree at times it is above a third.
+    The quietest block is the smallest of as many as the run has; the limit of the ratio allows for that choice.
+    """
+    largest = _largest_alarms(rule, phi, 2)
+    # The rank of a blend's largest alarm, in the watch where it is highest: a union at equal shares.
+    ranks = largest.argsort(axis=1).argsort(axis=1).max(axis=0)
+    spread, block, mean = np.sort(largest, axis=1)[:, int(exceeded(ranks, risk))].tolist()
+    return replace(rule, watch_threshold=spread, watch_block_ratio=block, watch_mean_threshold=mean)
 
 
 def false_endpoint_risk(rule: Rule, blend: SteadyBlend, n: int = BLENDS) -> float:
     """Return the share of `n` blends of a kind that the rule declares; fresh blends, not those it was made from."""
-    return float((_largest_evidence(rule, blend, 3, n) >= rule.threshold).mean())
+    return float((_largest_score(rule, blend, 3, n, None) >= rule.threshold).mean())

@@ -10,6 +10,7 @@ from pat.limits.distances import (
 )
 from pat.limits.factors import (
     bias_critical,
+    binomial_interval,
     f_quantile,
     normal_tolerance_factor,
     prediction_half_width,
@@ -28,6 +29,7 @@ from pat.limits.residuals import (
 
 __all__ = [
     "bias_critical",
+    "binomial_interval",
     "f_quantile",
     "full_distance_limit",
     "hotelling_t2_calibration_limit",

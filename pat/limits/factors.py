@@ -101,6 +101,25 @@ def bias_critical(n: int, alpha: float) -> float:
     return float(stats.t.ppf(1.0 - alpha / 2.0, n - 1)) / math.sqrt(n)
 
 
+def binomial_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the two-sided interval of a chance of which `count` of `n` trials are known.
+
+    Parameters
+    ----------
+    count, n : int
+    confidence : float
+
+    References
+    ----------
+    Clopper and Pearson, *Biometrika* 26 (1934) 404.
+    """
+    require_share("confidence", confidence)
+    require(n >= 1 and 0 <= count <= n, f"a count must lie within 0 and at least 1 trial, got {count} of {n}")
+    out = (1.0 - confidence) / 2.0
+    low = float(stats.beta.ppf(out, count, n - count + 1)) if count else 0.0
+    return low, float(stats.beta.ppf(1.0 - out, count + 1, n - count)) if count < n else 1.0
+
+
 def t_quantile(p: float, df: float) -> float:
     """Quantile of Student's t at probability `p`."""
     require_share("p", p)

@@ -18,9 +18,11 @@ from pat.plots.panels import (
     known,
     label_endpoints,
     rules_of,
+    scope_panel,
     spread_panel,
     state_band,
     state_panel,
+    steady_panel,
     turns,
 )
 from pat.plots.style import BLUE, GREY, RED, STATE_COLOURS, WIDTH, beside, panels, plain_log, styled
@@ -46,7 +48,10 @@ def endpoint_message(profile: Profile) -> str:
 
 @styled
 def blend_profile(profile: Profile, method: Method) -> Figure:
-    """One blend: predictions and their mean, the RSD against its limit, the evidence, and the states.
+    """One blend: predictions and their mean, RSD against its limit, evidence, moving F, T2 and Q, and states.
+
+    Lines that share a panel differ in how they are drawn and not in colour alone, and states are named, so that the
+    figure reads in grey print.
 
     Parameters
     ----------
@@ -59,16 +64,20 @@ def blend_profile(profile: Profile, method: Method) -> Figure:
     InputError
         If the method has no homogeneity section.
     """
-    heights = (3.0, 3.0, 0.8, 0.66 if known(profile) else 0.36)
-    figure, (content, spread, evidence, strip) = panels(WIDTH, 5.9, 4, 1, sharex=True, height_ratios=heights)
+    witnesses = [steady_panel, scope_panel] if profile.limits else []
+    heights = (3.0, 3.0, 0.8, *(1.1 for _ in witnesses), 0.66 if known(profile) else 0.36)
+    figure, axes = panels(WIDTH, 5.9 + 0.9 * len(witnesses), len(heights), 1, sharex=True, height_ratios=heights)
+    content, spread, evidence, *others, strip = axes
     content_panel(content, profile, method)
     content.set_ylabel(f"{method.analyte.name} ({method.analyte.units})")
     spread_panel(spread, profile, rules_of(method))
     spread.set_ylabel("RSD (% of mean)")
     evidence_panel(evidence, profile)
-    for ax in (content, spread):
+    for draw, ax in zip(witnesses, others, strict=True):
+        draw(ax, profile)
+    for ax in (content, spread, *others):
         beside(ax)
-    for ax in (content, spread, evidence):
+    for ax in (content, spread, evidence, *others):
         endpoint_lines(ax, profile)
     label_endpoints(content, profile)
     state_panel(strip, profile)

@@ -106,6 +106,30 @@ def evidence_panel(ax: Axes, profile: Profile) -> None:
     ax.set(ylim=(0, 108), yticks=[0, 100], ylabel="Evidence\n(%)")
 
 
+def steady_panel(ax: Axes, profile: Profile) -> None:
+    """Draw the moving F of adjoining blocks, and the range in which they count as steady."""
+    low, high = profile.limits["moving_f_low"], profile.limits["moving_f_high"]
+    ax.axhspan(low, high, color=GREEN, alpha=0.13, linewidth=0, label="steady")
+    ax.plot(turns(profile), profile.numbers("moving_f"), color=BLUE, linewidth=1.1, label="moving F")
+    ax.set_yscale("log")
+    ax.set(ylim=(0.1, 10.0), ylabel="Moving F")
+    ax.set_yticks([0.2, 1.0, 5.0], ["0.2", "1", "5"])
+
+
+def scope_panel(ax: Axes, profile: Profile) -> None:
+    """Draw T2 and Q as shares of their limits."""
+    ax.axhline(1.0, color=RED, linestyle="--", linewidth=1.2, label="limit of scope")
+    for name, label, colour, dashes in (
+        ("hotelling_t2", "T2", SKY, "solid"),
+        ("q_residuals", "Q", INK, (0, (3, 1.2))),
+    ):
+        share = profile.numbers(name) / profile.limits[name]
+        ax.plot(turns(profile), share, label=label, color=colour, linewidth=1.1, linestyle=dashes)
+    ax.set_yscale("log")
+    ax.set(ylim=(1e-3, 1e2), ylabel="T2, Q\n(share)")
+    ax.set_yticks([0.01, 1.0, 100.0], ["0.01", "1", "100"])
+
+
 def state_panel(ax: Axes, profile: Profile) -> None:
     """Draw the state of every revolution, and below it when the blend truly was uniform."""
     rows = 2 if known(profile) else 1

@@ -26,6 +26,7 @@ P = ParamSpec("P")
 
 INK, GREY, SOFT, LIGHT = "#22303c", "#7b8794", "#b8c1ca", "#dfe3e8"
 BLUE, SKY, GREEN, ORANGE, RED, PURPLE = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#aa4499"
+YELLOW = "#f0e442"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED)
 
 WIDTH, HALF = 9.4, 4.6
@@ -36,6 +37,10 @@ STATE_COLOURS = {
     State.MIXING: SOFT,
     State.STEADY: SKY,
     State.UNIFORM: GREEN,
+    State.HOLD: YELLOW,
+    State.CONFIRM: GREEN,
+    State.DISCHARGE: LIGHT,
+    State.DONE: LIGHT,
     State.OVERMIXED: RED,
     State.OUT_OF_SCOPE: ORANGE,
     State.SENSOR_FAULT: PURPLE,
@@ -128,6 +133,13 @@ def note(ax: Axes, text: str, x: float, y: float) -> None:
     """Write a note on white, its upper left corner at a place given in shares of the panel."""
     box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": LIGHT, "alpha": 0.92}
     ax.text(x, y, text, transform=ax.transAxes, bbox=box, va="top", fontsize=8.0, linespacing=1.45, zorder=6)
+
+
+def to_png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG file; the same bytes for a figure drawn for the first time."""
+    with mpl.rc_context(_STYLE), io.BytesIO() as out:
+        figure.savefig(out, format="png", dpi=_DPI, metadata={"Software": None})
+        return out.getvalue()
 
 
 def to_svg(figure: Figure, prefix: str) -> str:

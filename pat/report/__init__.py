@@ -78,6 +78,7 @@ def build(
         merit=wording.merit(calibration, validation),
         claim=wording.claim_sentences(homogeneity) if homogeneity else [],
         claim_rows=wording.claim_rows(homogeneity) if homogeneity else [],
+        statistics=wording.statistic_rows(homogeneity) if homogeneity else [],
         outside=homogeneity.claim["outside"] if homogeneity else "",
         endpoints=wording.endpoints(validation),
         figures=_figures(method, calibration, validation, raw, treated, pure),

@@ -9,6 +9,7 @@ from typing import Any
 from pat.calibration import Calibration
 from pat.calibration.choice import components_in_words
 from pat.calibration.folds import left_out
+from pat.core.blocks import STATISTICS
 from pat.homogeneity import HomogeneityModel
 from pat.plots import in_words
 from pat.validation.endpoints import EndpointCase
@@ -173,6 +174,16 @@ def endpoints(validation: Validation) -> list[dict[str, Any]]:
     ]
 
 
+def _scrutiny(claim: dict[str, Any]) -> str:
+    said = (
+        f"The RSD is that of portions of {claim['scale_of_scrutiny_mg']:g} mg, the powder that one spectrum sees, and "
+    )
+    if claim["unit_dose_mg"] is None:
+        return said + "not that of a dose."
+    dose = f"a dose of {claim['unit_dose_mg']:g} mg, of which {claim['spectra_per_dose']} spectra in a row see as much."
+    return f"{said}not that of {dose}"
+
+
 def claim_sentences(homogeneity: HomogeneityModel) -> list[str]:
     """Say in words what the end-point rule promises, and what for."""
     claim = homogeneity.claim
@@ -186,8 +197,7 @@ def claim_sentences(homogeneity: HomogeneityModel) -> list[str]:
         f"A blend that varies normally and stays exactly at the limit of {claim['max_rsd_percent']:g} % RSD is called "
         f"uniform, at any time in {claim['run_length_revolutions']} revolutions, with a chance of at most "
         f"{percent(claim['risk_per_batch'])} per batch. A blend above the limit has a smaller chance.",
-        f"The RSD is that of portions of {claim['scale_of_scrutiny_mg']:g} mg, the powder that one spectrum sees, and "
-        "not that of a dose.",
+        _scrutiny(claim),
         f"No blend is called uniform while the mean of its predictions is more than "
         f"{claim['max_mean_deviation_percent']:g} % off target. That mean carries the bias of the method in this "
         "batch, which no reading of the batch shows: only a true mean that is more than "
@@ -219,11 +229,12 @@ def claim_rows(homogeneity: HomogeneityModel) -> list[Row]:
             f"SD of repeat readings, {noise} degrees of freedom; the rule uses {lower}, its lower 95 % limit",
         ),
         Row("Slope", number(claim["slope_lower"]), "lower 95 % bound of predicted on true content, at most 1"),
-        Row("Evidence", number(rule.threshold, ".2f"), "log likelihood ratio at which a blend counts as homogeneous"),
+        Row("Evidence", number(rule.threshold, ".2f"), "weighted log likelihood ratio of a homogeneous blend"),
         Row(
             "Pocket windows",
             f"{rule.pocket_window} and {rule.quiet_window} revolutions",
-            f"without a reading beyond {rule.pocket_sd:g} and {rule.quiet_sd:g} SDs of a blend at the limit",
+            f"without a reading beyond {rule.pocket_sd:g} SDs of a blend at the limit, and with few beyond "
+            f"{rule.quiet_sd:g}: each of these takes {rule.quiet_cost} back",
         ),
         Row(
             "Largest MBSD", number(rule.mbsd_limit, ".3g"), f"tolerance limit from {plateau.n_batches} accepted batches"
@@ -242,6 +253,20 @@ def claim_rows(homogeneity: HomogeneityModel) -> list[Row]:
         Row(
             "Registered run", f"{rule.min_revolutions} to {rule.max_revolutions} revolutions", "no end-point outside it"
         ),
+    ]
+
+
+def statistic_rows(homogeneity: HomogeneityModel) -> list[tuple[str, str, str, str]]:
+    """List the published statistics in accepted batches: statistic, unit, median of the plateaus, limit."""
+    units = {"analyte": homogeneity.claim["units"], "treated": "treated", "treated^2": "treated²", "1": ""}
+    return [
+        (
+            STATISTICS[name].label,
+            units.get(STATISTICS[name].unit, STATISTICS[name].unit),
+            number(limit.median, ".3g"),
+            ("" if limit.low is None else f"{number(limit.low, '.3g')} to ") + number(limit.high, ".3g"),
+        )
+        for name, limit in homogeneity.witnesses.limits.items()
     ]
 
 

@@ -9,10 +9,29 @@
     reading = blend.update(absorbance, revolution=17)
 """
 
-from pat.core.endpoint import State, Status, Verdict, Verdicts
+from pat.core.endpoint import Cause, State, Status, Transition, Verdict, Verdicts
+from pat.core.forecast import Forecast
 from pat.scorer.blend import Blend
+from pat.scorer.discharge import Discharge, DischargeReading
 from pat.scorer.predictor import Prediction
 from pat.scorer.reading import Reading
 from pat.scorer.scorer import Scorer
+from pat.scorer.sensors import SensorReading, Sensors
 
-__all__ = ["Blend", "Prediction", "Reading", "Scorer", "State", "Status", "Verdict", "Verdicts"]
+__all__ = [
+    "Blend",
+    "Cause",
+    "Discharge",
+    "DischargeReading",
+    "Forecast",
+    "Prediction",
+    "Reading",
+    "Scorer",
+    "SensorReading",
+    "Sensors",
+    "State",
+    "Status",
+    "Transition",
+    "Verdict",
+    "Verdicts",
+]

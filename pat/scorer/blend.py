@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pat.core import blocks
-from pat.core.blocks import BlockStatistics, Window
-from pat.core.endpoint import Decision, Endpoint, Status
+from pat.core.blocks import BlockStatistics, Constants, Window
+from pat.core.endpoint import GOOD, Decision, Endpoint, Phase, State, Status, Transition
+from pat.core.endpoint.health import NO_DRIFT, Drift, DriftWatch
 from pat.core.evidence import Rule, blend_rsd_upper
+from pat.core.forecast import Forecast
 from pat.core.preprocess import saturated
 from pat.core.types import Array
 from pat.errors import InputError
-from pat.files import canonical_json
+from pat.scorer.compiled import Measured
+from pat.scorer.course import Course
 from pat.scorer.predictor import Predictor, unmasked
 from pat.scorer.reading import Reading
+from pat.scorer.snapshots import require_artefact, require_format, require_seal, sealed
 
-_SNAPSHOT_FORMAT = 2
+_SNAPSHOT_FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class _Measured:
     value: float = math.nan
     hotelling_t2: float = math.nan
     q_residuals: float = math.nan
+    drift: Drift = NO_DRIFT
     entered: bool = False
 
 
@@ -46,17 +51,57 @@ class Blend:
     one of the last two blocks than new spectra ever are to each other. Only good ones count as evidence.
     """
 
-    def __init__(self, predictor: Predictor, rule: Rule, batch: str, *, artefact: str) -> None:
+    def __init__(self, predictor: Predictor, rule: Rule, batch: str, *, artefact: str, constants: Constants) -> None:
         if not isinstance(batch, str) or not batch:
             raise InputError(f"`batch` must be a name, got {batch!r}")
         self.batch = batch
         self._predictor, self._rule = predictor, rule
+        self._single = predictor.single()
         self._artefact = artefact
-        self._window = Window(rule.block_size, predictor.treat.wavelength.size)
+        self._window = Window(rule.block_size, predictor.treat.wavelength.size, constants)
+        self._drift = DriftWatch(rule.block_size, predictor.axis_direction)
         self._endpoint = Endpoint(rule)
-        # Hashes of spectra: whatever comes again within a run is known, and the memory is bounded.
-        self._seen: deque[str] = deque(maxlen=rule.max_revolutions)
+        self._course = Course(rule)
+        # Hashes of spectra, oldest first: whatever comes again within a run is known, and the memory is bounded.
+        self._seen: OrderedDict[str, None] = OrderedDict()
         self._index = 0
+
+    @property
+    def state(self) -> State:
+        """State as of the last spectrum, or of what the line did since: LOADED before the first."""
+        return self._endpoint.state
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the readings after the stop have confirmed the blend."""
+        return self._endpoint.confirmed
+
+    @property
+    def transitions(self) -> tuple[Transition, ...]:
+        """Every change of state so far, oldest first."""
+        return self._endpoint.transitions
+
+    def stop(self) -> Transition | None:
+        """Say that the blender stands; see `pat.core.endpoint.Endpoint.stop`."""
+        return self._endpoint.stop()
+
+    def mix_on(self) -> Transition | None:
+        """Say that the blender turns again; see `pat.core.endpoint.Endpoint.mix_on`."""
+        began = self._endpoint.mix_on()
+        self._drift.restart()
+        return began
+
+    def discharge(self) -> Transition | None:
+        """Say that the blender is being emptied; see `pat.core.endpoint.Endpoint.discharge`."""
+        return self._endpoint.discharge()
+
+    def close(self, reason: str = "") -> Transition | None:
+        """End the batch; see `pat.core.endpoint.Endpoint.close`."""
+        return self._endpoint.close(reason)
+
+    def forecast(self) -> Forecast:
+        """Forecast how many revolutions remain until the blend is declared uniform; takes a few milliseconds."""
+        return self._course.forecast(self._endpoint.state, self._endpoint.gathered)
 
     def update(self, absorbance: Any, revolution: int | None = None) -> Reading:
         """Take one spectrum; never raises for what a sensor may send.
@@ -78,11 +123,14 @@ class Blend:
 
     def _update(self, absorbance: Any, revolution: int | None) -> Reading:
         self._index += 1
-        last = self._endpoint.last_revolution
-        turn = _revolution(revolution, last)
+        last, turns = self._endpoint.last_revolution, self._endpoint.phase is Phase.MIXING
+        turn = _revolution(revolution, last if turns else None, 1 if turns else last or 0)
         # A counter that jumps by more than a run is a glitch: taken at its word, no later reading would be in order.
-        if turn is None or (last is not None and not last < turn <= last + self._rule.max_revolutions):
-            measured = _Measured(Status.OUT_OF_ORDER)
+        # While the blender stands the counter does, and it need not be given.
+        after = last if last is None or turns else last - 1
+        if turn is None or (after is not None and not after < turn <= after + self._rule.max_revolutions):
+            again = turn is not None and turn == last
+            measured = _Measured(Status.DUPLICATE if again else Status.OUT_OF_ORDER)
             turn = last if turn is None and last is not None else (turn or 0)
         else:
             measured = self._measure(absorbance)
@@ -98,40 +146,57 @@ class Blend:
             return _Measured(Status.NOT_FINITE)
         if self._repeats(x):
             return _Measured(Status.FROZEN)
-        treated, presentation = self._predictor.treat(x), self._predictor.treat.presentation(x)
-        if not (np.isfinite(treated).all() and np.isfinite(presentation).all()):
+        found = self._single.measure(x)
+        if not found.finite:
             return _Measured(Status.NOT_FINITE)
-        if self._window.distance(treated) < self._rule.repeat_distance:
+        apart = self._window.apart(found.treated)
+        if self._endpoint.phase is Phase.MIXING and blocks.nearest_of(apart) < self._rule.repeat_distance:
             return _Measured(Status.FROZEN)
-        return self._score(x, treated, presentation)
+        return self._score(x, found, apart)
 
     def _repeats(self, x: Array) -> bool:
         """Whether a spectrum (p,) has come before in this batch, number for number; it counts as seen from now on."""
-        name = hashlib.blake2b(x.tobytes(), digest_size=16).hexdigest()
-        known = name in self._seen
-        if not known:
-            self._seen.append(name)
-        return known
+        name = hashlib.blake2b(x.data, digest_size=16).hexdigest()
+        if name in self._seen:
+            return True
+        self._seen[name] = None
+        if len(self._seen) > self._rule.max_revolutions:
+            self._seen.popitem(last=False)
+        return False
 
-    def _score(self, x: Array, treated: Array, presentation: Array) -> _Measured:
-        value, t2, q = self._predictor.evaluate(treated[None, :])
-        if not np.isfinite([value, t2, q]).all():
-            return _Measured(Status.NOT_FINITE)
-        self._window.push(treated, float(value[0]), presentation)
+    def _score(self, x: Array, found: Measured, apart: Array) -> _Measured:
+        value, t2, q = found.value, found.hotelling_t2, found.q_residuals
+        self._window.push(found.treated, value, found.presentation, (t2, q), apart)
+        drift = NO_DRIFT
+        if (bad := self._bad(x, found)) is not None:
+            self._drift.interrupt()
+        elif self._endpoint.phase is Phase.MIXING:
+            drift = self._drift.take(found.residual, found.presentation)
+            bad = self._drift.fault(self._rule, drift)
+        status = bad or (Status.OK if self._window.full else Status.WARM_UP)
+        return _Measured(status, value, t2, q, drift, entered=True)
+
+    def _bad(self, x: Array, found: Measured) -> Status | None:
+        """Return what is wrong with a spectrum taken alone; None where nothing is."""
         if saturated(x, self._predictor.saturation):
-            status = Status.SATURATED
-        elif not self._predictor.within(value, t2, q)[0]:
-            status = Status.OUT_OF_SCOPE
-        else:
-            status = Status.OK if self._window.full else Status.WARM_UP
-        return _Measured(status, float(value[0]), float(t2[0]), float(q[0]), entered=True)
+            return Status.SATURATED
+        # SNV turns the noise of an empty window into a spectrum of the usual size.
+        if found.presentation[1] < self._rule.least_contrast:
+            return Status.EMPTY
+        known = self._predictor.within(found.value, found.hotelling_t2, found.q_residuals)
+        return None if known else Status.OUT_OF_SCOPE
 
     def _reading(self, revolution: int, measured: _Measured) -> Reading:
         block, upper = BlockStatistics(), math.nan
         if measured.entered and self._window.full:
             block, upper = self._window.statistics(), float(blend_rsd_upper(self._rule, self._window.values))
         q_in = bool(measured.q_residuals <= self._predictor.q_limit)
-        decision = self._endpoint.observe(measured.status, revolution, measured.value, q_in, block, upper)
+        known = measured.status in GOOD or (measured.status is Status.OUT_OF_SCOPE and q_in)
+        if known and self._endpoint.phase is Phase.MIXING:
+            self._course.push(revolution, measured.value)
+        decision = self._endpoint.observe(
+            measured.status, revolution, measured.value, q_in, block, upper, measured.drift
+        )
         return self._assemble(revolution, measured, block, upper, decision)
 
     def _assemble(
@@ -157,13 +222,30 @@ class Blend:
             level_step=block.level_step,
             contrast_step=block.contrast_step,
             novelty=block.novelty,
+            residual_drift=measured.drift.residual,
+            axis_shift=measured.drift.axis,
+            level_drift=measured.drift.level,
+            contrast_drift=measured.drift.contrast,
+            missing_revolutions=decision.missing,
+            duplicate_revolutions=decision.duplicates,
             evidence=decision.evidence,
             verdicts=decision.verdicts,
             endpoint=decision.endpoint,
             reason=decision.reason,
+            transition=decision.transition,
             artefact=self._artefact,
             unreleased=True,
         )
+
+    def statistics(self) -> dict[str, float]:
+        """Return every published statistic of the last block that the artefact has the constants for, by name.
+
+        They are those of `pat.core.blocks.STATISTICS`, NaN where there are not enough spectra. The last block is that
+        of the spectra that entered the moving blocks, so a bad reading changes nothing here. What they are in accepted
+        batches says `Scorer.statistic_limits`. They bear witness: no verdict rests on them but on what a `Reading` has.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._window.published()
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as plain JSON values (no NaN), for `Scorer.resume`."""
@@ -174,23 +256,29 @@ class Blend:
             "index": self._index,
             "seen": list(self._seen),
             "window": self._window.snapshot(),
+            "drift": self._drift.snapshot(),
             "endpoint": self._endpoint.snapshot(),
+            "course": self._course.snapshot(),
         }
-        return state | {"sha256": _snapshot_hash(state)}
+        return sealed(state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Carry on from a snapshot that `batch_of` has checked."""
         self._index = int(state["index"])
-        self._seen.clear()
-        self._seen.extend(state["seen"])
+        self._seen = OrderedDict.fromkeys(state["seen"])
         self._window.restore(state["window"])
+        self._drift.restore(state["drift"])
         self._endpoint.restore(state["endpoint"])
+        self._course.restore(state["course"])
 
 
-def _revolution(given: Any, last: int | None) -> int | None:
-    """Return the revolution as a whole number from 0; None where what was given is none."""
+def _revolution(given: Any, last: int | None, first: int) -> int | None:
+    """Return the revolution as a whole number from 0; None where what was given is none.
+
+    Where nothing was given it is the one after the last, or the first.
+    """
     if given is None:
-        return 1 if last is None else last + 1
+        return first if last is None else last + 1
     try:
         turn = int(given)
     except (TypeError, ValueError, OverflowError):
@@ -222,20 +310,7 @@ def batch_of(state: dict[str, Any], artefact: str) -> str:
     InputError
         If it is incomplete, altered, or of another artefact.
     """
-    found = state.get("format") if isinstance(state, dict) else None
-    if found != _SNAPSHOT_FORMAT:
-        raise InputError(f"snapshot format must be {_SNAPSHOT_FORMAT}, got {found!r}")
-    if state.get("artefact") != artefact:
-        raise InputError(f"the snapshot was made with artefact {state.get('artefact')}, this one is {artefact}")
-    if state.get("sha256") != _snapshot_hash(state):
-        raise InputError("the snapshot is incomplete or was altered: its SHA-256 does not hold")
+    require_format(state, _SNAPSHOT_FORMAT)
+    require_artefact(state, artefact)
+    require_seal(state)
     return str(state["batch"])
-
-
-def _snapshot_hash(state: dict[str, Any]) -> str | None:
-    """SHA-256 of all that a snapshot says; None where that is not plain JSON."""
-    try:
-        said = canonical_json({key: value for key, value in state.items() if key != "sha256"})
-    except (TypeError, ValueError):
-        return None
-    return hashlib.sha256(said).hexdigest()

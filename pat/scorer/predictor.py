@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pat.artefact import Content
 from pat.core import diagnostics
+from pat.core.endpoint.health import axis_direction
 from pat.core.preprocess import Treatment, saturated
 from pat.core.types import Array, BoolArray
 from pat.errors import ArtefactError, InputError
+from pat.scorer.compiled import Method, Single
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Prediction:
 
 def unmasked(given: Any) -> Any:
     """Return what was given; of a masked array the numbers, with NaN where they are masked."""
+    if type(given) is np.ndarray:  # to know of masked arrays, numpy has first to be asked for them
+        return given
     if isinstance(given, np.ma.MaskedArray) and given.dtype.kind in "iuf":
         return np.ma.filled(given.astype(np.float64), np.nan)
     return given
@@ -57,10 +62,12 @@ class Predictor:
         Native axis (nm).
     treat : Treatment
         From the native axis to the treated one.
-    q_limit : float
-        Largest Q residuals of a spectrum that the model knows.
+    t2_limit, q_limit : float
+        Largest Hotelling's T2 and Q residuals of a spectrum that the model knows.
     saturation : float
         Absorbance (AU) at and above which a spectrum is saturated.
+    axis_direction : ndarray of shape (p_treated,)
+        What a shift of the axis by 1 nm leaves of the mean spectrum; see `pat.core.endpoint.health`.
 
     Raises
     ------
@@ -76,38 +83,58 @@ class Predictor:
             self.q_limit = float(document["limits"]["q_residuals"])
             saturation = document["saturation"]
             self.saturation = math.inf if saturation is None else float(saturation)
-            self._t2_limit = float(document["limits"]["hotelling_t2"])
+            self.t2_limit = float(document["limits"]["hotelling_t2"])
             self._low, self._high = float(document["analyte"]["low"]), float(document["analyte"]["high"])
-            self._model = content.model()
+            model = content.model()
+            if self.treat.wavelength.size != model.x_mean.size:
+                raise InputError(
+                    f"the treated axis has {self.treat.wavelength.size} wavelengths, the model {model.x_mean.size}"
+                )
+            self._method = Method(self.treat, model)
+            self.axis_direction = axis_direction(model, self.treat.wavelength)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ArtefactError(f"the artefact's content does not hold together: {error!r}") from error
-        if self.treat.wavelength.size != self._model.x_mean.size:
-            raise ArtefactError(
-                f"the treated axis has {self.treat.wavelength.size} wavelengths, the model {self._model.x_mean.size}"
-            )
 
-    def evaluate(self, treated: Array) -> tuple[Array, Array, Array]:
-        """Return content, T2 and Q (n,) of treated spectra (n, p_treated)."""
-        return diagnostics.evaluate(self._model, treated)
+    def single(self) -> Single:
+        """Return what measures one spectrum after the other, in rooms of its own; see `pat.scorer.compiled.Single`."""
+        return self._method.single()
 
-    def within(self, value: Array, t2: Array, q: Array) -> BoolArray:
+    def within(self, value: Array | float, t2: Array | float, q: Array | float) -> BoolArray:
         """Whether spectra are in scope; what could not be computed (NaN) is not."""
-        return diagnostics.in_scope(value, t2, q, (self._low, self._high), self._t2_limit, self.q_limit)
+        return diagnostics.in_scope(value, t2, q, (self._low, self._high), self.t2_limit, self.q_limit)
 
     def predict(self, absorbance: Any) -> Prediction:
         """Predict spectra of shape (n, p) or (p,); see `pat.scorer.Scorer.predict`."""
+        x = self._spectra(absorbance)
+        return self._predict_one(x[0]) if x.shape[0] == 1 else self._predict_many(x)
+
+    def _spectra(self, absorbance: Any) -> NDArray[Any]:
+        """Return what was given as numbers of shape (n, p), of whatever type they have."""
+        given, p = unmasked(absorbance), self.wavelength.size
         try:
-            x = np.atleast_2d(np.asarray(unmasked(absorbance), dtype=np.float64))
+            ready = isinstance(given, np.ndarray) and given.dtype.kind in "iuf"
+            x = given if ready else np.asarray(given, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise InputError(f"spectra must be numbers of shape (n, {self.wavelength.size}): {error}") from error
-        if x.ndim != 2 or x.shape[1] != self.wavelength.size:
-            raise InputError(
-                f"spectra must have shape (n, {self.wavelength.size}) or ({self.wavelength.size},), got {x.shape}"
-            )
-        finite = np.isfinite(x).all(axis=1)
-        out = np.full((3, x.shape[0]), np.nan)
-        if finite.any():
-            with np.errstate(over="ignore", invalid="ignore"):
-                out[:, finite] = self.evaluate(self.treat(x[finite]))
+            raise InputError(f"spectra must be numbers of shape (n, {p}): {error}") from error
+        x = x if x.ndim > 1 else x.reshape(1, -1)
+        if x.ndim != 2 or x.shape[1] != p:
+            raise InputError(f"spectra must have shape (n, {p}) or ({p},), got {x.shape}")
+        return x
+
+    def _predict_one(self, given: NDArray[Any]) -> Prediction:
+        x = np.ascontiguousarray(given, dtype=np.float64)
+        value, t2, q, peak = self._method.evaluate_one(x)
+        in_scope = peak < self.saturation and bool(self.within(value, t2, q))
+        return Prediction(np.array([value]), np.array([t2]), np.array([q]), np.array([in_scope]))
+
+    def _predict_many(self, x: NDArray[Any]) -> Prediction:
+        out, in_scope = np.empty((3, x.shape[0])), np.empty(x.shape[0], dtype=np.bool_)
+        for start in range(0, x.shape[0], self._method.rows_at_once):
+            rows = slice(start, start + self._method.rows_at_once)
+            part = np.ascontiguousarray(x[rows], dtype=np.float64)
+            # What overflows is infinite, in scope of nothing: an answer, not a warning.
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                self._method.evaluate_into(part, out[:, rows])
+            in_scope[rows] = ~saturated(part, self.saturation) & self.within(*out[:, rows])
         value, t2, q = out
-        return Prediction(value, t2, q, ~saturated(x, self.saturation) & self.within(value, t2, q))
+        return Prediction(value, t2, q, in_scope)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from pat.core.endpoint import State, Status, Verdicts
+from pat.core.endpoint import State, Status, Transition, Verdicts
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class Reading:
     level_step, contrast_step, novelty : float
         How far the raw mean (level) and SD (contrast) jump from one spectrum of the last block to the next, and how far
         they are from the nearest of those before (AU): powder at rest has next to none of these.
+    residual_drift, axis_shift, level_drift, contrast_drift : float
+        How far the batch's running means are from where they should be: Q residuals of the mean spectrum, shift of the
+        axis (nm), raw level and contrast less those of the first block (AU). See `pat.core.endpoint.health.Drift`.
+    missing_revolutions, duplicate_revolutions : int
+        How many revolutions of the batch have been left out so far, and how many readings were of one already read.
     evidence : float
         Share (0 to 1) of the evidence for homogeneity gathered so far.
     verdicts : Verdicts
@@ -47,6 +52,8 @@ class Reading:
         Revolution at which the blend was first declared uniform.
     reason : str
         Why the state is what it is.
+    transition : Transition or None
+        The change of state that this spectrum caused, with the part of the rule, the numbers and the readings behind.
     artefact : str
         Content digest of the artefact that scored it.
     unreleased : bool
@@ -75,10 +82,17 @@ class Reading:
     level_step: float
     contrast_step: float
     novelty: float
+    residual_drift: float
+    axis_shift: float
+    level_drift: float
+    contrast_drift: float
+    missing_revolutions: int
+    duplicate_revolutions: int
     evidence: float
     verdicts: Verdicts
     endpoint: int | None
     reason: str
+    transition: Transition | None
     artefact: str
     unreleased: bool
 
@@ -88,6 +102,8 @@ class Reading:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Transition):
+        return value.to_dict()
     if isinstance(value, Verdicts):
         return {name: verdict.value for name, verdict in vars(value).items()}
     if isinstance(value, StrEnum):

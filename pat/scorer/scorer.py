@@ -7,9 +7,12 @@ from typing import Any
 
 from pat import artefact
 from pat.artefact import Artefact, Content
+from pat.core.discharge import Alarm
 from pat.core.evidence import Rule
+from pat.core.witnesses import StatisticLimit, Witnesses, constants_of
 from pat.errors import ArtefactError, InputError
 from pat.scorer.blend import Blend, batch_of
+from pat.scorer.discharge import Discharge, checked
 from pat.scorer.predictor import Prediction, Predictor
 
 # Another CPU kernel moves the last digits; a model that answers further off is another model.
@@ -32,6 +35,9 @@ class Scorer:
         The artefact's document: method, limits, rule, claim.
     wavelength : ndarray of shape (p,)
         Axis (nm) that spectra must come on.
+    statistic_limits : dict of str to StatisticLimit
+        Where each of `Blend.statistics` lies in the plateaus of accepted batches, and what a batch like them keeps
+        (95 % of such batches, 95 % confidence). A value beyond is a reason to look; no verdict rests on it.
 
     Raises
     ------
@@ -46,8 +52,11 @@ class Scorer:
         self.wavelength = self._predictor.wavelength
         try:
             self.rule = Rule.from_dict(content.document["rule"]) if content.document["rule"] else None
+            said = content.document.get("statistics")
+            self._witnesses = Witnesses.from_plain(said, content.arrays) if said else None
         except (KeyError, TypeError, ValueError) as error:
             raise ArtefactError(f"the artefact's content does not hold together: {error!r}") from error
+        self.statistic_limits: dict[str, StatisticLimit] = self._witnesses.limits if self._witnesses else {}
 
     @classmethod
     def load(cls, path: str | Path, *, allow_unreleased: bool = False) -> Scorer:
@@ -148,7 +157,9 @@ class Scorer:
         InputError
             If the method has no homogeneity rule, or the batch no name.
         """
-        return Blend(self._predictor, self.require_rule(), batch, artefact=self.digest)
+        rule, known = self.require_rule(), self._predictor
+        constants = constants_of(rule, known.t2_limit, known.q_limit, self._witnesses)
+        return Blend(known, rule, batch, artefact=self.digest, constants=constants)
 
     def resume(self, state: dict[str, Any]) -> Blend:
         """Carry on with a batch from `Blend.snapshot`, bit for bit.
@@ -161,3 +172,34 @@ class Scorer:
         blend = self.start(batch_of(state, self.digest))
         blend.restore(state)
         return blend
+
+    def start_discharge(self, batch: str, alarm: Alarm | None = None) -> Discharge:
+        """Begin to follow a batch while it is emptied.
+
+        Parameters
+        ----------
+        batch : str
+            Its name.
+        alarm : Alarm, optional
+            Segregation alarm, from `pat.discharge.make_alarm`.
+
+        Raises
+        ------
+        InputError
+            If the method has no homogeneity rule, or the batch no name.
+        """
+        rule, dose = self.require_rule(), self.document["claim"].get("spectra_per_dose")
+        return Discharge(self._predictor, rule, batch, artefact=self.digest, dose=dose, alarm=alarm)
+
+    def resume_discharge(self, state: dict[str, Any]) -> Discharge:
+        """Carry on with a discharge from `Discharge.snapshot`, bit for bit.
+
+        Raises
+        ------
+        InputError
+            If the snapshot is incomplete, altered, or of another artefact.
+        """
+        state = checked(state, self.digest)
+        discharge = self.start_discharge(state["batch"], Alarm(**state["alarm"]) if state["alarm"] else None)
+        discharge.restore(state)
+        return discharge

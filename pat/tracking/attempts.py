@@ -10,6 +10,7 @@ from pat.artefact import Artefact
 from pat.calibration import Calibration
 from pat.errors import InputError
 from pat.files import canonical_json, locked
+from pat.homogeneity.figures import figures
 from pat.method import Method
 from pat.tracking.contents import log_described
 from pat.tracking.registry import CHALLENGER, TrackedVersion, model_name, register, version_of
@@ -61,7 +62,7 @@ def log_artefact(
         known = version_of(client, name, run)
         if known is not None and COMPLETE in run.data.tags:
             return TrackedVersion(run.info.run_id, known, digest, new=False)
-        log_described(client, run, method, calibration, validation, given)
+        log_described(client, run, method, calibration, validation, given, figures(found.content.document))
         client.log_artifacts(run.info.run_id, str(folder), FOLDER)
         version = known or register(client, name, run, {DIGEST: digest, **given})
         complete(client, run, "FINISHED")

@@ -26,6 +26,7 @@ def log_described(
     calibration: Calibration | None,
     validation: Validation | None,
     given: Mapping[str, str],
+    of_blends: Mapping[str, float] | None = None,
 ) -> None:
     """Log everything but the artefact; logging the same again changes nothing.
 
@@ -39,6 +40,8 @@ def log_described(
         Their figures are the metrics.
     given : mapping of str to str
         Tags beside those of the environment and the data.
+    of_blends : mapping of str to float, optional
+        Numbers that blends are judged by, as metrics.
     """
     from mlflow.entities import Param, RunTag
 
@@ -52,7 +55,7 @@ def log_described(
         tags["gate"] = "passed" if validation.passed else "not passed"
     client.log_batch(
         run.info.run_id,
-        metrics=list(_metrics(run.info.start_time, calibration, validation)),
+        metrics=list(_metrics(run.info.start_time, calibration, validation, of_blends or {})),
         params=[Param(key, value) for key, value in parameters.items()],
         tags=[RunTag(key, value) for key, value in tags.items()],
     )
@@ -72,11 +75,13 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
         yield prefix, text if len(text) <= 500 else f"SHA-256 {sha256(text.encode())}"
 
 
-def _metrics(time: int, calibration: Calibration | None, validation: Validation | None) -> Iterator[Metric]:
+def _metrics(
+    time: int, calibration: Calibration | None, validation: Validation | None, of_blends: Mapping[str, float]
+) -> Iterator[Metric]:
     """Figures as metrics; all bear the run's own time, so that a second attempt gives the same ones."""
     from mlflow.entities import Metric
 
-    named: dict[str, Any] = {}
+    named: dict[str, Any] = {**of_blends}
     if calibration is not None:
         for i, value in enumerate(calibration.cross_validation.rmsecv, start=1):
             yield Metric("rmsecv_by_components", float(value), time, i)

@@ -91,7 +91,7 @@ def test_novelty_is_the_distance_to_the_nearest_of_those_before():
 def _window(x: np.ndarray, n: int) -> blocks.Window:
     window = blocks.Window(n, x.shape[1])
     for row in x:
-        window.push(row, float(row.sum()), row[:2])
+        window.push(row, float(row.sum()), row[:2], (float(row[0]), float(row[1])))
     return window
 
 
@@ -101,7 +101,7 @@ def test_the_window_says_what_its_last_blocks_give():
         window, seen = _window(x[:m], n), x[:m]
         found, block = window.statistics(), seen[-n:]
         assert window.full == (m >= n)
-        assert window.distance(x[39]) == blocks.nearest(seen[-2 * n :], x[39])
+        assert blocks.nearest_of(window.apart(x[39])) == blocks.nearest(seen[-2 * n :], x[39])
         if m < n:
             assert all(math.isnan(value) for value in vars(found).values())
             continue

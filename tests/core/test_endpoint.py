@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pat.core.blocks import BlockStatistics
-from pat.core.endpoint import GOOD, IN_WORDS, Decision, Endpoint, State, Status, Verdict, Verdicts, in_words
+from pat.core.endpoint import GOOD, IN_WORDS, Cause, Decision, Endpoint, State, Status, Verdict, Verdicts, in_words
+from pat.core.endpoint.words import SENSOR_CAUSES, fault_in_words
 from pat.core.evidence import Rule
 
 RULE = Rule(
@@ -28,12 +29,14 @@ RULE = Rule(
     repeatability=0.0,
     slope=1.0,
     ratios=(0.5,),
+    weights=(1.0,),
     threshold=3.0,
     centre_size=3,
     pocket_sd=3.0,
     pocket_window=5,
     quiet_sd=3.0,
     quiet_window=1,
+    quiet_cost=1000,
     steady_ratio=2.0,
     f_quantile=1.5,
     mbsd_limit=1.0,
@@ -42,11 +45,20 @@ RULE = Rule(
     least_novelty=0.001,
     least_mbsd=0.1,
     least_sd=0.0,
+    least_contrast=1e-9,
+    residual_drift_limit=1e9,
+    axis_shift_limit=1e9,
+    level_drift_limit=1e9,
+    contrast_drift_limit=1e9,
     repeat_distance=1e-6,
     upper_factor=1.7,
     watch_ratios=(0.5, 2.0),
     watch_threshold=4.0,
+    watch_block_ratio=1e9,
+    watch_mean_step=0.3,
+    watch_mean_threshold=1e9,
     fault_run=3,
+    confirm_run=3,
     min_revolutions=1,
     max_revolutions=30,
 )
@@ -278,7 +290,7 @@ def test_a_bad_reading_ends_uniform_and_the_end_point_number_is_kept(status):
 def test_a_missing_revolution_starts_the_evidence_again():
     found = follow([*good(7), Event(turn=2), *good(10)])
     assert found[7].state is State.MIXING
-    assert found[7].reason == "missing revolutions: the evidence starts again"
+    assert found[7].reason == "missing revolutions (1): the evidence starts again"
     assert set(vars(found[7].verdicts).values()) == {Verdict.NO_DECISION}
     # The reading itself is good and the first of the new run.
     assert [d.state for d in found[7:]].index(State.UNIFORM) == 5
@@ -303,6 +315,20 @@ def test_a_near_reading_starts_the_nearer_guard_again_and_that_alone():
     assert [d.verdicts.pocket_free is Verdict.PASS for d in found[7:]] == [False] * 4 + [True] * 3
     assert found[7].evidence == 0.0
     assert found[9].evidence == pytest.approx(0.5)
+
+
+def test_a_near_reading_takes_only_its_cost_from_the_nearer_guard():
+    rule = replace(RULE, quiet_sd=1.5, quiet_window=4, quiet_cost=2, threshold=0.1, min_revolutions=25)
+    near = Event(value=10.0 + 1.51 * SPREAD)
+    # Five quiet readings less two are three; the three after it, about whose mean it lies, are quiet as well.
+    found = follow([*good(8), near, *good(3)], rule)
+    assert [d.verdicts.pocket_free is Verdict.PASS for d in found[7:]] == [True, False, True, True, True]
+
+
+def test_a_long_quiet_run_does_not_outweigh_a_near_reading_after_the_end_point():
+    rule = replace(RULE, quiet_sd=1.5, quiet_window=4, quiet_cost=2, threshold=0.1, watch_threshold=1e6)
+    found = follow([*good(22), Event(value=10.0 + 1.51 * SPREAD), *good(3)], rule)
+    assert [d.state is State.UNIFORM for d in found[21:]] == [True, False, False, True, True]
 
 
 def test_before_either_guard_could_pass_there_is_no_verdict_on_pockets():
@@ -340,10 +366,33 @@ def test_a_spread_that_grows_after_the_end_point_is_over_mixing():
 
 def test_a_mean_that_drifts_away_after_the_end_point_is_over_mixing():
     # 0.6 % a reading: no single one is far from those before it.
-    drift = [Event(value=10.0 + 0.06 * i) for i in range(1, 15)]
-    rule = replace(RULE, watch_threshold=1e6)
-    assert _reason([*good(10), *drift], rule) == (State.OVERMIXED, "the mean has left its range since the end-point")
-    assert _reason([*good(10), *drift[:6]], rule)[0] is State.UNIFORM
+    # In limit SDs of 0.3 about the mean at the end-point, less 0.3 each time: -0.1, 0.1, 0.3 ... so the sums are 0,
+    # 0.1, 0.4, 0.9, 1.6, 2.5, 3.6, 4.9, and the mean of the last five is within 4 % still.
+    drift = [Event(value=10.0 + 0.06 * i) for i in range(1, 9)]
+    rule = replace(RULE, watch_threshold=1e6, watch_mean_threshold=4.8)
+    assert _reason([*good(10), *drift], rule) == (State.OVERMIXED, "the mean has moved away since the end-point")
+    assert _reason([*good(10), *drift[:7]], rule)[0] is State.UNIFORM
+    down = [replace(event, value=20.0 - event.value) for event in drift]
+    assert _reason([*good(10), *down], rule)[0] is State.OVERMIXED
+
+
+def test_a_mean_out_of_its_range_that_has_not_moved_takes_uniform_away_but_is_no_over_mixing():
+    # A blend near the edge of its range crosses it by chance; 4.1 % is not even half a limit SD from 3.9 %.
+    found = follow([*good(10, value=10.39), *good(9, value=10.41)])
+    assert [d.state for d in found[9:]] == [State.UNIFORM] * 3 + [State.STEADY] * 7
+    assert found[-1].reason == "once uniform, now open: on target"
+
+
+def test_a_block_wider_than_the_quietest_one_allows_is_over_mixing():
+    rule = replace(RULE, watch_threshold=1e6, watch_block_ratio=4.0)
+    # 0.1 is the quietest block; 0.2 is four times its variance, and no more.
+    assert _reason([*good(10), *good(1, sd=0.2)], rule)[0] is State.UNIFORM
+    found = _reason([*good(10), *good(1, sd=0.201)], rule)
+    assert found == (State.OVERMIXED, "since the end-point a block is wider than the quietest one allows")
+    # A block before the end-point counts as the quietest one, too, but not one from before an interruption.
+    assert _reason([*good(7, sd=0.09), *good(3), *good(1, sd=0.19)], rule)[0] is State.OVERMIXED
+    broken = [*good(7, sd=0.02), *bad(Status.NOT_FINITE), *good(12)]
+    assert follow(broken, rule)[-1].state is State.UNIFORM
 
 
 def test_an_over_mixed_blend_stays_over_mixed_and_keeps_its_end_point():
@@ -364,10 +413,10 @@ def test_a_block_that_speaks_against_it_takes_uniform_away_until_it_has_passed()
     assert {d.endpoint for d in found[8:]} == {FIRST}
 
 
-def test_a_watch_that_is_half_way_to_its_alarm_takes_uniform_away_until_it_is_quiet():
-    # z = 1.5 adds ln(1/4) + 1.5^2 (4 - 1/4) / 2 = 2.83 of 4; the next, z = -0.5, takes 0.92 off.
+def test_a_watch_that_is_a_quarter_of_the_way_to_its_alarm_takes_uniform_away_until_it_is_quiet():
+    # z = 1.5 adds ln(1/4) + 1.5^2 (4 - 1/4) / 2 = 2.83 of 4; the next two, z = -0.5, take 0.92 off each.
     found = follow([*good(14), Event(value=10.0 + 1.5 * SPREAD), *good(3)])
-    assert [d.state for d in found[13:]] == [State.UNIFORM, State.STEADY] + [State.UNIFORM] * 3
+    assert [d.state for d in found[13:]] == [State.UNIFORM] + [State.STEADY] * 2 + [State.UNIFORM] * 2
     assert found[14].reason == "once uniform, now open: homogeneous"
     assert found[14].verdicts.homogeneous is Verdict.FAIL
 
@@ -435,7 +484,9 @@ def test_every_verdict_has_words_for_people():
 def test_bad_readings_in_a_row_are_a_sensor_fault_until_a_block_of_good_ones(status):
     assert states([*good(4), *bad(status, 4), *good(9)]) == "mmmm" + "mmff" + "ff" + "mmm" + "UUUU"
     found = follow([*good(4), *bad(status, 3), *good(1)])
-    assert found[6].reason == f"readings {in_words(status)}"
+    assert found[6].reason == fault_in_words(status)
+    assert found[6].transition is not None
+    assert found[6].transition.cause is SENSOR_CAUSES.get(status, Cause.BAD_READINGS)
     assert found[7].reason == "waiting for a block of good readings"
 
 

@@ -62,6 +62,14 @@ def test_many_blends_at_once_are_each_blend_alone():
     np.testing.assert_array_equal(together, np.array(alone))
 
 
+def test_the_watch_over_the_mean_adds_what_goes_beyond_its_step_on_either_side():
+    rule, sums = replace(RULE, watch_mean_step=0.3), np.zeros((2, 2))
+    # Two blends at once: 1.0, -0.5, 1.0 upwards gives .7, 0, .7 and downwards 0, .2, 0; the other is its mirror image.
+    for away, expected in ((1.0, [0.7, 0.0]), (-0.5, [0.0, 0.2]), (1.0, [0.7, 0.0])):
+        sums = evidence.mean_watch_step(rule, sums, np.array([away, -away]))
+        np.testing.assert_allclose(sums, [expected, expected[::-1]], atol=1e-15)
+
+
 def test_the_watch_looks_for_a_spread_that_grows():
     cusum, total = evidence.watch_cusum(RULE), np.zeros(1)
     for _ in range(20):
@@ -160,6 +168,23 @@ def test_the_pocket_window_keeps_its_risk_for_a_blend_with_pockets(share, risk):
     assert found >= risk / 3.0  # no longer than it must be
 
 
+def test_a_weighted_sum_is_the_sum_times_its_weight():
+    z = np.random.default_rng(54).standard_normal(200)
+    rule = replace(RULE, ratios=(0.5, 0.5, 0.8), weights=(1.0, 1.3, 2.0))
+    total, plain = np.zeros(3), np.zeros(3)
+    weighted, single = evidence.homogeneity_cusum(rule), evidence.homogeneity_cusum(replace(rule, weights=(1.0,) * 3))
+    for value in z:
+        total, plain = weighted.step(total, value), single.step(plain, value)
+        np.testing.assert_allclose(total, plain * np.array(rule.weights), atol=1e-12)
+
+
+def test_a_near_reading_takes_revolutions_back_and_never_more_than_there_are():
+    rule = replace(RULE, pocket_sd=3.0, quiet_sd=1.8, quiet_cost=5)
+    size = np.array([1.79, 1.81, 1.81, 3.1])
+    np.testing.assert_array_equal(evidence.quiet_step(rule, np.array([7, 7, 3, 20]), size), [8, 2, 0, 15])
+    np.testing.assert_array_equal(evidence.clean_step(rule, np.array([7, 7, 3, 20]), size), [8, 8, 4, 0])
+
+
 # The rule as a document
 
 
@@ -195,7 +220,9 @@ OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
     ({"max_mean_deviation": 250.0}, "`max_mean_deviation` must be below 100, got 250.0"),
     ({"slope": 1.01}, "`slope` must be at most 1, got 1.01"),
     ({"ratios": [0.35, 1.0]}, r"`ratios` must lie between 0 and 1, got \[0.35, 1.0\]"),
+    ({"weights": [1.0, 1.0]}, "`ratios`, `weights` must be as many"),
     ({"watch_ratios": [0.9, 0.5]}, r"`watch_ratios` must rise, got \[0.9, 0.5\]"),
+    ({"watch_block_ratio": 1.0}, "`watch_block_ratio` must be above 1, got 1.0"),
     ({"steady_ratio": 1.0}, "`steady_ratio` must be above 1, got 1.0"),
     ({"f_quantile": 0.9}, "`f_quantile` must be above 1, got 0.9"),
     ({"upper_factor": 0.5}, "`upper_factor` must be above 1, got 0.5"),

@@ -37,6 +37,12 @@ TWO_WAVELENGTHS = {
     "check_n_features_in",
     "check_readonly_memmap_input",
 }
+# Checks that bring centred spectra, whose mean is zero and no reference.
+CENTRED = {
+    "check_transformer_data_not_an_array",
+    "check_transformer_general",
+    "check_transformer_preserve_dtypes",
+}
 CHECKED: list[tuple[Step, set[str]]] = [
     (estimators.Absorbance(), set()),
     (estimators.SNV(), set()),
@@ -51,8 +57,8 @@ CHECKED: list[tuple[Step, set[str]]] = [
     (estimators.Treat(), set()),
     (estimators.Treat([{"step": "detrend", "degree": 0}, {"step": "centre"}]), set()),
     # The model of an offset and a reference is as large as the spectrum.
-    (estimators.MSC(), TWO_WAVELENGTHS),
-    (estimators.EMSC(degree=0), TWO_WAVELENGTHS),
+    (estimators.MSC(), TWO_WAVELENGTHS | CENTRED),
+    (estimators.EMSC(degree=0), TWO_WAVELENGTHS | CENTRED),
     # A straight line goes through any 2 points, and pybaselines wants more of them.
     (estimators.Detrend(), TWO_WAVELENGTHS),
     (estimators.Baseline(), TWO_WAVELENGTHS),

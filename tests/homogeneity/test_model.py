@@ -12,12 +12,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pat.assembly import assemble
 from pat.core import pls
-from pat.core.evidence import pocket_window
+from pat.core.evidence import limit_sd, pocket_window
 from pat.errors import InputError, Refusal
 from pat.homogeneity import HomogeneityModel, describe_plateaus, learn
 from pat.homogeneity.model import _readings
+from pat.homogeneity.scrutiny import effective_spectra
+from pat.limits import sd_upper_factor
 from pat.method import Method
+from pat.scorer import Scorer
+from pat.spectra import select_batches
 from pat.treatment import treat
 from tests.validated import Validated, validated
 
@@ -60,12 +65,49 @@ def test_the_rule_carries_the_method_and_the_claim_says_so(made: Validated) -> N
     assert 20 < rule.quiet_window < rules.max_revolutions
 
 
+def test_the_claim_says_how_many_spectra_make_a_dose_and_which_block_would_do(made: Validated) -> None:
+    rule, claim, plateau = made.homogeneity.rule, made.homogeneity.claim, made.homogeneity.plateau
+    assert claim["unit_dose_mg"] is claim["spectra_per_dose"] is None
+    model = _learn(changed(made, unit_dose=8.0 * claim["scale_of_scrutiny_mg"]))
+    said = model.claim["spectra_per_dose"]
+    assert effective_spectra(said, plateau.phi_upper) >= 8.0 > effective_spectra(said - 1, plateau.phi_upper)
+    # Blends as wide as accepted ones may be pass in a block of the size proposed, at the bound's factor for it.
+    proposed, spread = (
+        claim["block_size_proposed"],
+        math.hypot(plateau.blend_sd_upper, made.homogeneity.repeatability.sd),
+    )
+    assert spread * sd_upper_factor(proposed, 0.05) <= 1.01 * limit_sd(rule, np.asarray(rule.target))
+
+
 def test_it_comes_back_from_its_file(made: Validated, tmp_path: Path) -> None:
     made.homogeneity.save(tmp_path)
     assert HomogeneityModel.load(tmp_path) == made.homogeneity
     (tmp_path / "homogeneity.json").write_text("{}")
     with pytest.raises(InputError, match="expected a homogeneity model"):
         HomogeneityModel.load(tmp_path)
+
+
+def test_limits_of_the_published_statistics_are_of_what_the_line_would_say(made: Validated) -> None:
+    model, n = made.homogeneity, made.homogeneity.rule.block_size
+    scorer = Scorer(assemble(made.method, made.calibration, model))
+    largest = []
+    for name in model.batches["accepted"]:
+        assert name not in model.left_out
+        blend = scorer.start(name)
+        found = []
+        for x in select_batches(made.raw, [name])["absorbance"].values:
+            blend.update(x)
+            found.append(blend.statistics()["pc_sda"])
+        largest.append(max(found[len(found) // 2 + n - 1 :]))
+    logs = np.log(largest)
+    # Owen's factor from the noncentral t distribution, three batches.
+    k = stats.nct.ppf(0.95, 2, stats.norm.ppf(0.95) * math.sqrt(3)) / math.sqrt(3)
+    limit = scorer.statistic_limits["pc_sda"]
+    assert limit.high == pytest.approx(np.exp(logs.mean() + k * logs.std(ddof=1)), rel=1e-9)
+    assert limit == model.witnesses.limits["pc_sda"]
+    assert scorer.statistic_limits["mbsd"].high == model.rule.mbsd_limit
+    # Plateaus of 65 readings hold no four blocks of 20 that do not overlap.
+    assert set(blend.statistics()) - set(scorer.statistic_limits) == {"brown_forsythe"}
 
 
 def test_noise_above_seven_tenths_of_the_limit_makes_no_rule(made: Validated) -> None:

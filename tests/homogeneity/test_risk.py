@@ -13,7 +13,7 @@ from pat.core.blocks import BlockStatistics
 from pat.core.endpoint import Endpoint, Status, Verdict
 from pat.core.evidence import Rule
 from pat.errors import Refusal
-from pat.homogeneity import SteadyBlend, false_endpoint_risk, guarded, homogeneity_threshold, watch_threshold
+from pat.homogeneity import SteadyBlend, false_endpoint_risk, guarded, homogeneity_threshold, watched
 from pat.homogeneity import risk as simulated_risk
 from pat.homogeneity.risk import blends_for, quiet_window
 from tests.simulated import RULE
@@ -38,7 +38,7 @@ WHOLE = replace(
 # The CUSUM alone: no reading is outlying, every block looks good.
 BARE = replace(WHOLE, pocket_sd=1e9, pocket_window=1, quiet_sd=1e9, upper_factor=1e-9)
 # The demo's method: repeatability, slope and the spread of its accepted batches, and the nearer guard.
-METHOD = replace(WHOLE, repeatability=0.115, slope=0.97, quiet_sd=1.8)
+METHOD = replace(WHOLE, repeatability=0.115, slope=0.97, quiet_sd=1.8, quiet_cost=32)
 PHI, POWDER = 0.39, 0.38
 BLENDS = 5000
 
@@ -83,6 +83,12 @@ def _inside(z: np.ndarray, limit: float, window: int) -> np.ndarray:
     return clean
 
 
+def _counted(z: np.ndarray, rule: Rule) -> np.ndarray:
+    """Count of readings inside `quiet_sd`, those outside taking their cost back: the plain sum less its lowest."""
+    path = np.where(np.abs(z) > rule.quiet_sd, -rule.quiet_cost, 1).cumsum(axis=0)
+    return np.asarray(path - np.minimum(np.minimum.accumulate(path, axis=0), 0))
+
+
 def _pockets(rule: Rule, share: float, side: int, powder: float, seed: int, phi: float = 0.0) -> np.ndarray:
     """Predictions (revolutions, BLENDS) of blends that pockets bring to the limit, a Markov chain where phi > 0."""
     rng = np.random.default_rng([seed, 74])
@@ -101,7 +107,7 @@ def _declared(values: np.ndarray, rule: Rule, threshold: float) -> float:
     """Share of blends for which evidence, pockets and the last block agree at any revolution."""
     z, n = _deviations(values, rule), rule.block_size
     evidence = np.max([_path(z, 1.0, _spread(rule, ratio)) for ratio in rule.ratios], axis=0)
-    clean = _inside(z, rule.pocket_sd, rule.pocket_window) & _inside(z, rule.quiet_sd, rule.quiet_window)
+    clean = _inside(z, rule.pocket_sd, rule.pocket_window) & (_counted(z, rule) >= rule.quiet_window)
     squares, sums = (np.vstack([np.zeros(z.shape[1]), (values**p).cumsum(axis=0)]) for p in (2, 1))
     mean = (sums[n:] - sums[:-n]) / n
     sd = np.sqrt(((squares[n:] - squares[:-n]) - n * mean**2) / (n - 1))
@@ -197,9 +203,9 @@ def test_so_many_blends_are_simulated_as_show_a_chance():
 def test_the_limit_that_a_share_exceeds_holds_19_times_in_20():
     # 4,000 values: a share of 1 % is 40, of which the 95 % limit leaves 29 above (binomial: P(29 or fewer) = .045).
     assert stats.binom.cdf(29, 4000, 0.01) < 0.05 < stats.binom.cdf(30, 4000, 0.01)
-    assert simulated_risk._exceeded(np.arange(4000.0), 0.01) == 4000 - 29 - 1
+    assert simulated_risk.exceeded(np.arange(4000.0), 0.01) == 4000 - 29 - 1
     draws = np.random.default_rng(76).random((500, 400))
-    assert np.mean([simulated_risk._exceeded(row, 0.05) >= 0.95 for row in draws]) >= 0.95 - 2.0 * math.sqrt(
+    assert np.mean([simulated_risk.exceeded(row, 0.05) >= 0.95 for row in draws]) >= 0.95 - 2.0 * math.sqrt(
         0.05 * 0.95 / 500
     )
 
@@ -219,22 +225,53 @@ def test_the_evidence_is_never_less_than_a_single_start_needs():
 def test_the_same_question_has_the_same_answer():
     rule = replace(BARE, max_revolutions=40)
     assert homogeneity_threshold(rule, 0.3, 0.01) == homogeneity_threshold(rule, 0.3, 0.01)
-    assert watch_threshold(rule, 0.3, 0.01) == watch_threshold(rule, 0.3, 0.01)
+    assert watched(rule, 0.3, 0.01) == watched(rule, 0.3, 0.01)
 
 
-def test_the_watch_is_quiet_on_steady_blends_and_sees_one_that_grows():
-    rule = replace(BARE, repeatability=0.1)
-    rule = replace(rule, watch_threshold=watch_threshold(rule, 0.3, 0.01))
-    assert _alarms(rule, [0.5] * 300) <= 0.01 + 2.0 * math.sqrt(0.01 / BLENDS)
-    assert _alarms(rule, [0.5] * 200 + [1.3] * 100) >= 0.95
+def test_the_watches_are_quiet_on_steady_blends_and_see_one_that_grows_or_moves():
+    rule = watched(replace(BARE, repeatability=0.1), 0.3, 0.01)
+    quiet = _alarms(rule, [0.5] * 300)
+    # Any of the three, at the risk in all; each alone has an equal part of it, at least a third.
+    assert 0.004 <= quiet.any(axis=0).mean() <= 0.01 + 2.0 * math.sqrt(0.01 / BLENDS)
+    for alone in quiet.mean(axis=1):
+        assert 0.001 <= alone <= 0.01
+    grown = _alarms(rule, [0.5] * 200 + [1.3] * 100)
+    assert grown[0].mean() >= 0.95
+    # 4 % of the mean within 100 revolutions, no single reading of which is outlying.
+    moved = _alarms(rule, [0.5] * 300, np.interp(np.arange(300.0), [100.0, 200.0], [0.0, 0.4]))
+    assert moved[2].mean() >= 0.95
+    # A spread eight times as wide is seen by the ratio to the quietest block as well.
+    wide = _alarms(rule, [0.2] * 200 + [1.6] * 100)
+    assert wide[1].mean() >= 0.9
 
 
-def _alarms(rule: Rule, ratios: list[float]) -> float:
-    """Share of blends that raise the alarm while their SD follows `ratios` of the limit."""
+def _alarms(rule: Rule, ratios: list[float], drift: np.ndarray | float = 0.0) -> np.ndarray:
+    """Which of the three watches (3, BLENDS) raise an alarm while the SD follows `ratios` of the limit."""
     blend = (_autoregressive(0.3, 0.3, 4, len(ratios)) - 10.0) * np.array(ratios)[:, None]
-    values = 10.0 + blend + rule.repeatability * np.random.default_rng(73).standard_normal(blend.shape)
+    noise = rule.repeatability * np.random.default_rng(73).standard_normal(blend.shape)
+    values = 10.0 + np.broadcast_to(drift, len(ratios))[:, None] + blend + noise
     before, after = (_spread(rule, ratio) for ratio in rule.watch_ratios)
-    return float((_path(_deviations(values, rule), before, after) >= rule.watch_threshold).any(axis=0).mean())
+    spread = _path(_deviations(values, rule), before, after) >= rule.watch_threshold
+    return np.array([spread.any(axis=0), _wider_blocks(rule, values), _moved(rule, values)])
+
+
+def _wider_blocks(rule: Rule, values: np.ndarray) -> np.ndarray:
+    """Whether any block is too wide for the quietest so far, from the first block that was compared throughout."""
+    whole = np.lib.stride_tricks.sliding_window_view(values, rule.block_size, axis=0)[rule.centre_size :]
+    variance = whole.var(axis=-1, ddof=1)
+    return np.asarray((variance > rule.watch_block_ratio * np.minimum.accumulate(variance, axis=0)).any(axis=0))
+
+
+def _moved(rule: Rule, values: np.ndarray) -> np.ndarray:
+    """Whether a sum of the mean, less its lowest value so far, reaches the limit on either side."""
+    centre = values[: rule.centre_size].mean(axis=0)
+    limit = np.hypot(rule.slope * rule.max_rsd / 100.0 * np.minimum(centre, rule.target), rule.repeatability)
+    away = (values[rule.centre_size :] - centre) / limit
+    reached = np.zeros(values.shape[1], dtype=bool)
+    for side in (away, -away):
+        path = np.vstack([np.zeros_like(centre), (side - rule.watch_mean_step).cumsum(axis=0)])
+        reached |= (path - np.minimum.accumulate(path, axis=0) >= rule.watch_mean_threshold).any(axis=0)
+    return reached
 
 
 def test_the_state_machine_follows_the_very_sums_that_were_calibrated():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pat.core import pls
@@ -99,14 +101,87 @@ def evaluate(model: PLSModel, treated: Array) -> tuple[Array, Array, Array]:
     return pls.predict(model, treated), hotelling_t2(t, model.score_variance), q
 
 
+class Evaluator:
+    """`evaluate` of one model, compiled: prediction and scores come out of one product, Q from what they leave.
+
+    Parameters
+    ----------
+    model : PLSModel
+
+    Raises
+    ------
+    ValueError
+        If the model's arrays do not fit together.
+
+    Notes
+    -----
+    With scores t and prediction in one product of the centred spectrum c with (R, b), Q = |c - P t|^2. The forms that
+    need no residual, such as |c|^2 - 2 t'P'c + t'P'P t, lose in cancellation what the model fits: for a spectrum with
+    Q of 1e-10 |c|^2 they are off by 1e-6 of it.
+    """
+
+    def __init__(self, model: PLSModel) -> None:
+        self._mean = np.ascontiguousarray(model.x_mean)
+        self._directions = np.vstack([model.rotations.T, model.coefficients[-1]])
+        self._loadings = np.ascontiguousarray(model.loadings.T)
+        self._y_mean = model.y_mean
+        with np.errstate(divide="ignore"):
+            self._precision = 1.0 / model.score_variance
+        if self._loadings.shape != (self._precision.size, self._mean.size):
+            raise ValueError(
+                f"loadings must be of {self._mean.size} wavelengths and {self._precision.size} components, "
+                f"got {self._loadings.shape[::-1]}"
+            )
+        self.of_one()(np.zeros(self._mean.size))  # which proves that all others fit, too
+
+    def into(self, treated: Array, out: Array) -> None:
+        """Fill an array (3, n) with prediction, T2 and Q of treated spectra (n, p), which become their residuals."""
+        treated -= self._mean
+        found = treated @ self._directions.T
+        scores = found[:, :-1]
+        treated -= scores @ self._loadings
+        np.add(found[:, -1], self._y_mean, out=out[0])
+        np.matmul(scores * scores, self._precision, out=out[1])
+        np.vecdot(treated, treated, out=out[2])
+
+    def of_one(self, residual: Array | None = None) -> Callable[[Array], tuple[float, float, float]]:
+        """Return what gives prediction, T2 and Q of one treated spectrum (p,), in rooms of its own, for one thread.
+
+        Parameters
+        ----------
+        residual : ndarray of shape (p,), optional
+            Room for what the model leaves of the spectrum.
+        """
+        mean, directions, loadings, precision = self._mean, self._directions, self._loadings, self._precision
+        y_mean = self._y_mean
+        residual = np.empty(mean.size) if residual is None else residual
+        modelled, found = np.empty(mean.size), np.empty(len(directions))
+        scores, squares = found[:-1], np.empty(precision.size)
+
+        def evaluate_one(treated: Array) -> tuple[float, float, float]:
+            np.subtract(treated, mean, out=residual)
+            np.dot(directions, residual, out=found)
+            np.dot(scores, loadings, out=modelled)
+            np.subtract(residual, modelled, out=residual)
+            np.multiply(scores, scores, out=squares)
+            return float(found[-1]) + y_mean, float(squares.dot(precision)), float(residual.dot(residual))
+
+        return evaluate_one
+
+
 def in_scope(
-    value: Array, t2: Array, q: Array, content: tuple[float, float], t2_limit: float, q_limit: float
+    value: Array | float,
+    t2: Array | float,
+    q: Array | float,
+    content: tuple[float, float],
+    t2_limit: float,
+    q_limit: float,
 ) -> BoolArray:
     """Whether spectra are what the model knows, and their content what it is validated for.
 
     Parameters
     ----------
-    value, t2, q : ndarray of shape (n,)
+    value, t2, q : ndarray of shape (n,), or float
         As `evaluate` returns them.
     content : (float, float)
         Lowest and highest content that the method is validated for (analyte units); beyond it a prediction is an
@@ -116,7 +191,7 @@ def in_scope(
 
     Returns
     -------
-    ndarray of bool, shape (n,)
+    ndarray of bool, shape (n,), or () for one spectrum
         False where anything is NaN.
     """
     low, high = content

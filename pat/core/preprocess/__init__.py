@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pat.core.preprocess.axis import selection
 from pat.core.preprocess.derivatives import gap_segment, savitzky_golay
+from pat.core.preprocess.folding import Folded
 from pat.core.preprocess.projection import epo_directions, osc_directions
 from pat.core.preprocess.resampling import KINDS, grid, interpolation_weights
 from pat.core.preprocess.scatter import (
@@ -16,6 +17,7 @@ from pat.core.preprocess.scatter import (
     absorbance,
     detrend,
     normalise,
+    peak_of_one,
     robust_normal_variate,
     saturated,
     snv,
@@ -39,6 +41,7 @@ __all__ = [
     "KINDS",
     "NORMS",
     "STEPS",
+    "Folded",
     "ScatterModel",
     "Step",
     "Summary",
@@ -57,6 +60,7 @@ __all__ = [
     "learns_from_levels",
     "needs_references",
     "normalise",
+    "peak_of_one",
     "osc_directions",
     "robust_normal_variate",
     "saturated",

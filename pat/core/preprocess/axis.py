@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pat.core.types import Array
+from pat.core.types import Array, BoolArray, IntArray
 from pat.errors import InputError
 
 # Neighbouring steps of an axis may differ by this share before it no longer counts as evenly spaced.
@@ -36,10 +36,14 @@ def selection(wavelength: Array, ranges: Sequence[Sequence[float]]) -> Array:
     InputError
         If a range holds no wavelength of the axis, or `ranges` are no pairs of numbers.
     """
-    if not len(ranges):
-        return wavelength
-    _require_pairs(ranges)
-    inside = np.zeros(wavelength.shape, dtype=bool)
+    return wavelength[inside_ranges(wavelength, ranges)]
+
+
+def inside_ranges(wavelength: Array, ranges: Sequence[Sequence[float]]) -> BoolArray:
+    """Whether each wavelength (p,) is one of `selection`; errors as there."""
+    inside = np.full(wavelength.shape, not len(ranges))
+    if len(ranges):
+        _require_pairs(ranges)
     for low, high in ranges:
         here = (wavelength >= low) & (wavelength <= high)
         if not here.any():
@@ -48,7 +52,13 @@ def selection(wavelength: Array, ranges: Sequence[Sequence[float]]) -> Array:
                 f"{wavelength[0]:g}-{wavelength[-1]:g} nm"
             )
         inside |= here
-    return wavelength[inside]
+    return inside
+
+
+def as_slice(places: IntArray) -> slice | IntArray:
+    """Return positions that rise, as a slice where they are neighbours: a view then costs nothing."""
+    here = places.size and places[-1] - places[0] == places.size - 1
+    return slice(int(places[0]), int(places[-1]) + 1) if here else places
 
 
 def _require_pairs(ranges: Sequence[Sequence[float]]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import lru_cache
 from operator import index
 from typing import Any
 
@@ -16,6 +18,8 @@ from pat.errors import InputError
 _FLAT = 1e-13
 # Where less than this share of the sum of squares is left, taking the mean's part off has cost two digits.
 _CANCELS = 1e-2
+# Readings that differ by less than this share of the percentile between them are the same.
+_TIE = 1e-12
 # Columns of a model that are closer to dependent than this cannot be told apart.
 _RANK = 1e-10
 
@@ -45,7 +49,13 @@ def saturated(absorbance: Array, limit: float) -> BoolArray:
 
     One that is not finite has no such answer, and counts as not saturated.
     """
-    return np.asarray(np.abs(absorbance).max(axis=-1) >= limit)
+    return np.asarray(np.maximum.reduce(np.abs(absorbance), axis=-1) >= limit)
+
+
+def peak_of_one(x: Array, room: Array) -> float:
+    """Largest absolute value of one spectrum (p,), not finite where that is not; `room` (p,) is written to."""
+    # Where there is a NaN, argmax finds the first. Both together take half the time of max.
+    return float(np.abs(x, out=room)[room.argmax()])
 
 
 def snv(x: Array) -> Array:
@@ -84,6 +94,29 @@ def snv_correction(x: Array) -> tuple[Array, Array]:
     return mean[:, None], np.where(usable, 1.0 / deviation, np.nan)[:, None]
 
 
+def snv_of_one(x: Array) -> tuple[float, float]:
+    """`snv_correction` of one spectrum (p,), as numbers, to the same bits.
+
+    The formula stands here a second time because an array of one value costs ten times the arithmetic.
+    """
+    n_wavelengths = x.shape[0]
+    mean = float(x.dot(_ones(n_wavelengths))) / n_wavelengths
+    total = float(x.dot(x))
+    squares = total - n_wavelengths * mean * mean
+    if not squares > _CANCELS * total:
+        centred = x - mean
+        squares = float(centred.dot(centred))
+    if n_wavelengths < 2 or not 0.0 <= squares < math.inf:
+        return mean, math.nan
+    deviation = math.sqrt(squares / (n_wavelengths - 1))
+    return mean, 1.0 / deviation if deviation > _FLAT * abs(mean) else math.nan
+
+
+@lru_cache(maxsize=64)
+def _ones(n: int) -> Array:
+    return np.ones(n)
+
+
 def robust_normal_variate(x: Array, percentile: float = 25.0) -> Array:
     """Robust normal variate: SNV with a low percentile in place of the mean.
 
@@ -110,7 +143,8 @@ def robust_normal_variate(x: Array, percentile: float = 25.0) -> Array:
 def robust_correction(x: Array, percentile: float) -> tuple[Array, Array]:
     """Percentile (n, 1) of each spectrum (n, p), and 1 over the deviation of the readings at or below it (n, 1)."""
     level = np.percentile(x, percentile, axis=1, keepdims=True)
-    low = x <= level
+    # Readings that are equal but for rounding, as a derivative's ends may be, lie on the same side.
+    low = x <= level + _TIE * np.abs(level)
     count = low.sum(axis=1, keepdims=True)
     mean = np.where(low, x, 0.0).sum(axis=1, keepdims=True) / count
     squares = np.where(low, (x - mean) ** 2, 0.0).sum(axis=1, keepdims=True)
@@ -178,6 +212,11 @@ def polynomials(wavelength: Array, degree: int) -> Array:
     return np.asarray(scaled[:, None] ** np.arange(degree + 1))
 
 
+def polynomial_basis(wavelength: Array, degree: int) -> Array:
+    """Orthonormal columns (p, degree + 1) that span `polynomials`, and errors as there."""
+    return np.linalg.qr(polynomials(wavelength, degree))[0]
+
+
 def detrend(x: Array, wavelength: Array, degree: int) -> Array:
     """Take a polynomial off each spectrum, fitted by least squares to all of it.
 
@@ -203,7 +242,7 @@ def detrend(x: Array, wavelength: Array, degree: int) -> Array:
     ----------
     Barnes, Dhanoa and Lister, *Appl. Spectrosc.* 43 (1989) 772.
     """
-    basis, _ = np.linalg.qr(polynomials(wavelength, degree))
+    basis = polynomial_basis(wavelength, degree)
     rows = np.ascontiguousarray(x, dtype=np.float64).reshape(-1, x.shape[-1])
     return np.asarray((rows - product(product(rows, basis), basis.T)).reshape(x.shape))
 

@@ -30,6 +30,8 @@ _LEARNT = {
     "osc": "directions",
     "epo": "spectra",
 }
+# Below this share of what it was computed from, a difference is rounding.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Compiled:
         Whether it is x -> A x with A 1 = 0: derivatives are.
     correction : callable or None
         For a step that is (x - offset) factor, with an offset and a factor for each spectrum: what gives these.
+    removal : (ndarray, ndarray) or None
+        For a step that is x - P W'(x - m): W and P, of shape (p, k) each.
     """
 
     wavelength: Array
@@ -55,6 +59,7 @@ class Compiled:
     affine: bool = False
     blind_to_offset: bool = False
     correction: RowCorrection | None = None
+    removal: tuple[Array, Array] | None = None
 
 
 def _of_rows(wavelength: Array, treat: Callable[[Array], Array], *, affine: bool = False) -> Compiled:
@@ -73,6 +78,13 @@ def _by_correction(wavelength: Array, correction: RowCorrection) -> Compiled:
         out *= factor
 
     return Compiled(wavelength, into, correction=correction)
+
+
+def _removing(wavelength: Array, mean: Array | None, weights: Array, loadings: Array) -> Compiled:
+    def into(x: Array, out: Array) -> None:
+        out[...] = projection.removed(x, mean, weights, loadings)
+
+    return Compiled(wavelength, into, affine=True, removal=(weights, loadings))
 
 
 def _absorbance(wavelength: Array) -> Compiled:
@@ -94,8 +106,8 @@ def _normalise(wavelength: Array, norm: str) -> Compiled:
 
 
 def _detrend(wavelength: Array, degree: int = 1) -> Compiled:
-    scatter.polynomials(wavelength, degree)
-    return _of_rows(wavelength, lambda x: scatter.detrend(x, wavelength, degree), affine=True)
+    basis = scatter.polynomial_basis(wavelength, degree)
+    return _removing(wavelength, None, basis, basis)
 
 
 def _emsc(wavelength: Array, degree: int = 2, reference: Any = CALIBRATION, interferents: Any = ()) -> Compiled:
@@ -155,15 +167,12 @@ def _by_parts(
 
 
 def _select(wavelength: Array, ranges: Sequence[Sequence[float]]) -> Compiled:
-    kept = axes.selection(wavelength, ranges)
-    places = np.flatnonzero(np.isin(wavelength, kept))
-    # Neighbours are a view, which costs nothing.
-    here = slice(int(places[0]), int(places[-1]) + 1) if np.ptp(places) == places.size - 1 else places
+    here = axes.as_slice(np.flatnonzero(axes.inside_ranges(wavelength, ranges)))
 
     def into(x: Array, out: Array) -> None:
         out[...] = x[:, here]
 
-    return Compiled(kept, into, affine=True)
+    return Compiled(wavelength[here], into, affine=True)
 
 
 def _interpolate(wavelength: Array, target: Any, kind: str = "linear") -> Compiled:
@@ -189,7 +198,7 @@ def _epo(wavelength: Array, spectra: Any, n_components: int) -> Compiled:
     if isinstance(spectra, str | Mapping):
         raise InputError("it learns from batches of a store: learn from spectra that hold them first")
     directions = projection.epo_directions(spectra, n_components, wavelength.size)
-    return _of_rows(wavelength, lambda x: projection.removed(x, None, directions, directions), affine=True)
+    return _removing(wavelength, None, directions, directions)
 
 
 def _osc(wavelength: Array, n_components: int, directions: Any = CALIBRATION) -> Compiled:
@@ -199,8 +208,7 @@ def _osc(wavelength: Array, n_components: int, directions: Any = CALIBRATION) ->
     )
     if not len(weights) == len(loadings) == n_components:
         raise InputError(f"OSC must have {n_components} weights and loadings, got {len(weights)} and {len(loadings)}")
-    w, p = weights.T.copy(), loadings.T.copy()
-    return _of_rows(wavelength, lambda x: projection.removed(x, mean, w, p), affine=True)
+    return _removing(wavelength, mean, weights.T.copy(), loadings.T.copy())
 
 
 def _baseline(wavelength: Array, method: str, parameters: Mapping[str, Any] | None = None) -> Compiled:
@@ -357,8 +365,15 @@ def fit_step(step: Step, summary: Summary) -> dict[str, Any]:
         xx, xy = summary.products()
         weights, loadings = projection.osc_directions(xx, xy, step["n_components"])
         found = {"mean": summary.mean.tolist(), "weights": weights.T.tolist(), "loadings": loadings.T.tolist()}
+    elif name == "scale":
+        # Where all spectra are the same, their deviation may be rounding in place of 0.
+        deviation = summary.deviation()
+        size = np.maximum(np.abs(summary.mean), deviation.max())
+        found = np.where(deviation > _ROUNDING * size, deviation, 0.0).tolist()
     else:
-        found = (summary.deviation() if name == "scale" else summary.mean).tolist()
+        if name != "centre" and np.abs(summary.mean).max() <= _ROUNDING * np.sqrt(summary.squares.max() / summary.n):
+            raise InputError(f"{name!r} has no reference in the mean of centred spectra, which is zero")
+        found = summary.mean.tolist()
     return {**step, _LEARNT[name]: found}
 
 

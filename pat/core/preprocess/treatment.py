@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pat.core.preprocess.axis import check_axis, selection
+from pat.core.preprocess.axis import as_slice, check_axis, inside_ranges
 from pat.core.preprocess.steps import (
     Compiled,
     Step,
@@ -72,7 +72,7 @@ class Treatment:
         self.wavelength_in = self.wavelength = np.asarray(wavelength, dtype=np.float64)
         check_axis(self.wavelength_in)
         self.ranges, self.steps = tuple(ranges), tuple(steps)
-        self._keep = np.isin(self.wavelength_in, selection(self.wavelength_in, ranges))
+        self._keep = as_slice(np.flatnonzero(inside_ranges(self.wavelength_in, ranges)))
         self._steps: list[Compiled] = []
         # Ranges are a step like any other, and none where they keep everything.
         for step in [*([{"step": "select", "ranges": ranges}] if len(ranges) else []), *steps]:
@@ -88,6 +88,11 @@ class Treatment:
         return Treatment(self.wavelength_in, self.ranges, self.steps[:n_steps])
 
     @property
+    def compiled(self) -> tuple[Compiled, ...]:
+        """The steps as they were compiled, with the ranges before them where they select."""
+        return tuple(self._steps)
+
+    @property
     def n_linear(self) -> int:
         """Number of steps at the end that are linear, or linear and an offset; ranges are not counted."""
         affine = [step.affine for step in self._steps[len(self._steps) - len(self.steps) :]]
@@ -100,7 +105,15 @@ class Treatment:
         of: a moving bed makes them vary, and SNV removes them.
         """
         kept = np.ascontiguousarray(absorbance[..., self._keep])
-        return np.stack([kept.mean(axis=-1), kept.std(axis=-1, ddof=1)], axis=-1)
+        n_kept = np.float64(kept.shape[-1])
+        found = np.empty((*kept.shape[:-1], 2))
+        # Numpy's mean and std, to the bit, without what they cost for one spectrum.
+        mean = np.add.reduce(kept, axis=-1, keepdims=True) / n_kept
+        centred = kept - mean
+        centred *= centred
+        found[..., 0] = mean[..., 0]
+        found[..., 1] = np.sqrt(np.add.reduce(centred, axis=-1) / (n_kept - 1.0))
+        return found
 
     def __call__(self, absorbance: Any) -> Array:
         """Treat spectra of shape (..., p_in) on the native axis; returns (..., p_out).

@@ -206,6 +206,17 @@ def test_too_few_spectra_to_learn_from_and_ones_that_are_not_finite():
         Summary.combine([])
 
 
+def test_what_is_rounding_is_learnt_from_by_no_step():
+    x = spectra(60, seed=9)
+    # All readings at the maximum are 1, to rounding; and the mean of centred spectra is 0, to rounding.
+    steps = fit_treatment(AXIS, [], [STEPS["normalise"] | {"norm": "maximum"}, STEPS["scale"]], x)
+    with pytest.raises(InputError, match="must vary at every wavelength, and do not at"):
+        Treatment(AXIS, [], steps)
+    for step in (STEPS["msc"], STEPS["emsc"]):
+        with pytest.raises(InputError, match="has no reference in the mean of centred spectra"):
+            fit_treatment(AXIS, [], [STEPS["centre"], STEPS["detrend"], step], x)
+
+
 @given(cuts=st.lists(st.integers(0, 40), max_size=5), level=st.sampled_from([0.0, 1e3, 1e6]))
 @settings(max_examples=40, deadline=None)
 def test_summaries_of_batches_make_that_of_all(cuts, level):
