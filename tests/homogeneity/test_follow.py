@@ -103,8 +103,10 @@ def test_the_score_of_several_blocks_is_the_least_p_value() -> None:
     [(ConsecutiveBlocks(15, 10), 0.542), (ConsecutiveBlocks(20, 5), 0.523), (ConsecutiveBlocks(30, 1), 0.554)],
 )
 def test_constants_of_block_rules(score: Score, published: float) -> None:
-    # Another simulation of this project, independent readings, 300 revolutions, 1 %: s <= .542, .523, .554 limit.
-    assert -homogeneity_threshold(BARE, 0.0, 0.01, score) == pytest.approx(published, abs=0.008)
+    # Another simulation of this project, independent readings, 300 revolutions, 1 %: s <= .542, .523, .554 limit. The
+    # bound holds with 95 % confidence, which takes .004 off (20,000 blends by brute force, cumulative sums: .5145 at
+    # .88 % and .5181 at 1 % for 20 x 5), and each simulation has an error of about as much.
+    assert -homogeneity_threshold(BARE, 0.0, 0.01, score) == pytest.approx(published - 0.004, abs=0.008)
 
 
 def test_the_constant_of_a_block_rule_over_a_short_run() -> None:
