@@ -275,6 +275,42 @@ def test_what_is_done_survives_the_failure_of_another() -> None:
     assert seen == [1.0 / begun[0]]
 
 
+def _join(before: str, after: str) -> str:
+    return before + after
+
+
+@pytest.mark.parametrize("name", ["threads", "processes", "synchronous", "cluster"])
+def test_results_are_combined_in_order(name: str) -> None:
+    if name == "cluster":
+        with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as local:
+            with Client(local):
+                assert compute.fold_items(str, _join, [3, 1, 2]) == "312"
+    else:
+        with compute.scheduler(name):
+            assert compute.fold_items(str, _join, [3, 1, 2]) == "312"
+            assert compute.fold_items(str, _join, [7]) == "7"
+
+
+class _Held:
+    alive = most = 0
+
+    def __init__(self, sum_: int) -> None:
+        self.sum = sum_
+        _Held.alive += 1
+        _Held.most = max(_Held.most, _Held.alive)
+
+    def __del__(self) -> None:
+        _Held.alive -= 1
+
+
+def test_results_are_let_go_once_they_are_combined() -> None:
+    # All 200 would be held at once if they were combined at the end.
+    with dask.config.set(scheduler="threads", num_workers=2):
+        total = compute.fold_items(_Held, lambda a, b: _Held(a.sum + b.sum), list(range(200)))
+    assert total.sum == 199 * 200 // 2
+    assert _Held.most < 20
+
+
 def _slowly(item: int) -> int:
     time.sleep(1.0)
     return item

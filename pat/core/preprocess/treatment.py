@@ -22,9 +22,9 @@ from pat.core.preprocess.summary import Summary
 from pat.core.types import Array
 from pat.errors import InputError
 
-# So many values at a time pass through all steps, and stay in the processor's cache meanwhile. Whole groups of
-# spectra suit the products.
-_VALUES, _GROUP = 65_536, 16
+# So many values at a time pass through all steps (2 MB): few enough to stay in the processor's largest cache meanwhile,
+# enough to make the calls of numpy cheap. Whole groups of spectra suit the products.
+_VALUES, _GROUP = 2**18, 16
 
 
 class Treatment:
