@@ -164,8 +164,42 @@ def map_batches(
     SpectraError
         If a batch is unknown.
     """
+    return map_items(partial(_batch, func), _named(ds, batches), progress=progress)
+
+
+def fold_batches(
+    func: Callable[[xr.Dataset], _T],
+    combine: Callable[[_T, _T], _T],
+    ds: xr.Dataset,
+    batches: Iterable[str],
+    *,
+    progress: str | None = None,
+) -> _T:
+    """Apply a function to each batch, in parallel, and combine the results in the order of `batches`.
+
+    Parameters
+    ----------
+    func, ds, batches, progress
+        As in `map_batches`; one batch at least.
+    combine : callable
+        As in `fold_items`.
+
+    Raises
+    ------
+    SpectraError
+        If a batch is unknown.
+    InputError
+        If there is none.
+    """
+    named = _named(ds, batches)
+    if not named:
+        raise InputError("expected at least 1 batch, got 0")
+    return fold_items(partial(_batch, func), combine, named, progress=progress)
+
+
+def _named(ds: xr.Dataset, batches: Iterable[str]) -> list[tuple[str, xr.Dataset]]:
     names = list(batches)
-    return map_items(partial(_batch, func), list(zip(names, split_batches(ds, names), strict=True)), progress=progress)
+    return list(zip(names, split_batches(ds, names), strict=True))
 
 
 def map_items(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ from pat.core.discharge import (
 )
 from pat.core.types import Array
 from pat.errors import InputError
-from pat.homogeneity.risk import BLENDS, exceeded
+from pat.homogeneity.risk import BLENDS, autoregressive, exceeded
 
 _SEED = 20262
 # Changes that are looked for: a mean that moves by an SD of a reading, and a spread half as wide again.
@@ -35,17 +36,15 @@ _SHIFT, _RATIO = 1.0, 1.5
 def _largest_sums(alarm: Alarm, n: int) -> Array:
     """Largest sums (n, 2), of the mean and of the spread, that discharges of a blend that does not segregate reach."""
     rng = np.random.default_rng(_SEED)
-    fresh = math.sqrt(1.0 - alarm.phi**2)
-    value, before = rng.standard_normal(n), Before(0, np.zeros(n), np.zeros(n))
+    before = Before(0, np.zeros(n), np.zeros(n))
     cusum, sides, spread = spread_cusum(alarm), np.zeros((n, 2)), np.zeros((n, 1))
     largest = np.zeros((n, 2))
-    for i in range(alarm.readings):
+    for i, value in enumerate(itertools.islice(autoregressive(n, alarm.phi, rng), alarm.readings)):
         if i >= alarm.reference:
             z = before.away(value)
             sides, spread = mean_step(alarm, sides, z), cusum.step(spread, z)
             np.maximum(largest, np.column_stack([sides.max(axis=1), spread[:, 0]]), out=largest)
         before.take(value)
-        value = alarm.phi * value + fresh * rng.standard_normal(n)
     return largest
 
 

@@ -19,8 +19,6 @@ from pat.spectra import batch_facts, batch_names, batches_with_role, content_sha
 RAW = ("raw_mean", "raw_sd", "raw_peak")
 """What treated spectra keep of the raw ones (AU): mean and SD over the used wavelengths, and the largest absorbance, of
 either sign, over all."""
-# Summaries of so many batches are held in memory at a time.
-_AT_ONCE = 16
 _LEAST_BATCHES = 3
 _INTERFERENCE = "interference"
 
@@ -101,11 +99,9 @@ def learn(
             known = ~np.isnan(references)
             return Summary.of(treat(batch["absorbance"].values[known]), references[known] if with_references else None)
 
-        total: list[Summary] = []
-        for start in range(0, len(names), _AT_ONCE):
-            parts = compute.map_batches(one, ds, names[start : start + _AT_ONCE], progress=progress)
-            total = [Summary.combine([*total, *parts])]
-        return Summary.combine(total)
+        return compute.fold_batches(
+            one, lambda total, part: Summary.combine([total, part]), ds, names, progress=progress
+        )
 
     document = method.document()
     document["preprocessing"] = fit_treatment_by(

@@ -11,7 +11,8 @@ from pat import compute
 from pat.calibration.choice import components_by_rule, root_mean_square
 from pat.calibration.folds import Folds
 from pat.calibration.model import CrossValidation
-from pat.core.crossval import Group, HeldOut, Kept, blocks_in_step, consecutive, held_out
+from pat.core.crossval import Group, HeldOut, Kept, blocks_in_step, held_out
+from pat.core.indexing import consecutive
 from pat.core.pls import Moments
 from pat.core.types import Array, IntArray
 from pat.errors import InputError, SpectraError

@@ -14,7 +14,7 @@ import xarray as xr
 
 from pat import compute
 from pat.core import pls
-from pat.core.crossval import consecutive
+from pat.core.indexing import consecutive
 from pat.core.pls import Moments
 from pat.core.preprocess import Summary, Treatment, fit_treatment_by
 from pat.core.types import Array, IntArray

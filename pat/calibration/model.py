@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pat.artefact import Content, model_arrays, pack, unpack
+from pat.core.plain import finite_or_none
 from pat.core.pls import PLSModel
 from pat.core.types import Array
 from pat.errors import InputError
@@ -138,7 +139,7 @@ class Calibration:
             "method": self.method.document(),
             "steps": self.steps,
             "limits": {"hotelling_t2": self.t2_limit, "q_residuals": self.q_limit},
-            "figures": {name: value if math.isfinite(value) else None for name, value in self.figures.items()},
+            "figures": {name: finite_or_none(value) for name, value in self.figures.items()},
             "batches": self.batches,
             "lots": self.lots,
             "data_sha256": self.data_sha256,

@@ -13,12 +13,11 @@ from pat import compute
 from pat.calibration.cross_validation import readings
 from pat.calibration.folds import Folds, folds_of
 from pat.core import pls
-from pat.core.crossval import consecutive
 from pat.core.pls import Moments
 from pat.core.pls.fitting import near_means
 from pat.errors import InputError
 from pat.method import Method
-from pat.spectra import batch_codes, batch_names, select_batches
+from pat.spectra import select_batches
 from pat.treatment import calibration_batches, learn, treated_by
 
 
@@ -131,20 +130,13 @@ def total_moments(method: Method, treated: xr.Dataset, names: list[str], *, prog
     Moments
     """
     analyte = method.analyte
-    batches = _split(treated[["absorbance", analyte.name]], names)
-    shift, _ = near_means(*readings(compute.load(batches[0]), analyte.name))
+    spectra = treated[["absorbance", analyte.name, "batch_id"]]
+    shift, _ = near_means(*readings(compute.load(select_batches(spectra, names[:1])), analyte.name))
 
     def one(batch: xr.Dataset) -> Moments:
         return pls.moments(*readings(batch, analyte.name), shift, analyte.target)
 
-    return compute.fold_items(one, lambda total, part: pls.combine([total, part]), batches, progress=progress)
-
-
-def _split(spectra: xr.Dataset, names: list[str]) -> list[xr.Dataset]:
-    """Return the spectra of each batch, in their order."""
-    codes, position = batch_codes(spectra), {name: i for i, name in enumerate(batch_names(spectra))}
-    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
-    return [spectra.isel(spectrum=consecutive(rows[position[name]])) for name in names]
+    return compute.fold_batches(one, lambda total, part: pls.combine([total, part]), spectra, names, progress=progress)
 
 
 def _require_enough(max_components: int, n_least: int, without: str, n_wavelengths: int) -> None:

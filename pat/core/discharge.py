@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pat.core.blocks import relative
-from pat.core.evidence import Cusum
+from pat.core.evidence import Cusum, two_sided_step
 from pat.core.types import Array
 from pat.errors import InputError
 
@@ -384,14 +384,8 @@ class Before:
 
 
 def mean_step(alarm: Alarm, sums: Array, z: Array) -> Array:
-    """Return the two sums (..., 2) that look for a mean that rises, and one that falls, after deviations z (...).
-
-    References
-    ----------
-    Page, *Biometrika* 41 (1954) 100.
-    """
-    sides = np.stack([z, -z], axis=-1)
-    return np.asarray(np.maximum(sums + sides - alarm.shift / 2.0, 0.0))
+    """Return the two sums (..., 2) that look for a mean that rises, and one that falls, after deviations z (...)."""
+    return two_sided_step(sums, z, alarm.shift / 2.0)
 
 
 def spread_cusum(alarm: Alarm) -> Cusum:

@@ -302,7 +302,11 @@ def blend_rsd_upper(rule: Rule, values: Array) -> Array:
     -----
     See `pat.core.blocks.rsd_upper`.
     """
-    sd, mean = blocks.block_sd(values), blocks.block_mean(values)
+    return block_bound(rule, blocks.block_sd(values), blocks.block_mean(values))
+
+
+def block_bound(rule: Rule, sd: Array, mean: Array) -> Array:
+    """`blend_rsd_upper` of blocks whose SDs and means (...) are known already."""
     return blocks.rsd_upper(sd, mean, rule.upper_factor, rule.repeatability, rule.slope)
 
 
@@ -353,6 +357,16 @@ def watch_cusum(rule: Rule) -> Cusum:
 _SIDES = np.array([1.0, -1.0])
 
 
+def two_sided_step(sums: Array, away: Array, allowance: float) -> Array:
+    """Return the sums (..., 2) that look for a mean that rises, and one that falls, after deviations (...).
+
+    References
+    ----------
+    Page, *Biometrika* 41 (1954) 100.
+    """
+    return np.asarray(np.maximum(sums + (away[..., None] * _SIDES - allowance), 0.0))
+
+
 def mean_watch_step(rule: Rule, sums: Array, away: Array) -> Array:
     """Return the two-sided CUSUM (..., 2) of the mean, upwards and downwards, after predictions (...).
 
@@ -362,12 +376,8 @@ def mean_watch_step(rule: Rule, sums: Array, away: Array) -> Array:
     sums : ndarray of shape (..., 2)
     away : ndarray of shape (...)
         Predictions less the mean at the end-point, over `limit_sd` about that mean.
-
-    References
-    ----------
-    Page, *Biometrika* 41 (1954) 100.
     """
-    return np.asarray(np.maximum(sums + (away[..., None] * _SIDES - rule.watch_mean_step), 0.0))
+    return two_sided_step(sums, away, rule.watch_mean_step)
 
 
 def pocket_window(revolutions: int, share: float, risk: float) -> int:

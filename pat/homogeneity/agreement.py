@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from pat.core.agreement import Agreement, widest
 from pat.core.evidence import Rule
 from pat.core.types import Array
 from pat.errors import InputError
-from pat.homogeneity.risk import BLENDS, exceeded
+from pat.homogeneity.risk import BLENDS, autoregressive, exceeded
 
 _SEED = 20263
 
@@ -19,15 +20,13 @@ def _largest(agreement: Agreement, n: int) -> Array:
     """Largest difference and ratio (n, 2) that the sensors of `n` blends reach while nothing differs."""
     rng = np.random.default_rng(_SEED)
     shape, size = (n, agreement.sensors), agreement.block_size
-    fresh = math.sqrt(1.0 - agreement.phi**2)
-    block, value = np.empty((size, *shape)), rng.standard_normal(shape)
-    largest = np.zeros((n, 2))
-    for i in range(agreement.revolutions):
+    block, largest = np.empty((size, *shape)), np.zeros((n, 2))
+    course = autoregressive(shape, agreement.phi, rng)
+    for i, value in enumerate(itertools.islice(course, agreement.revolutions)):
         block[i % size] = value
         if i + 1 >= size:
             apart, ratio = widest(agreement, block.mean(axis=0), block.std(axis=0, ddof=1))
             np.maximum(largest, np.column_stack([apart, ratio]), out=largest)
-        value = agreement.phi * value + fresh * rng.standard_normal(shape)
     return largest
 
 

@@ -12,7 +12,7 @@ from pat.core.endpoint.health import Drift, DriftWatch, axis_direction
 from pat.core.pls import PLSModel
 from pat.core.types import Array, BoolArray
 from pat.errors import Refusal
-from pat.limits import normal_tolerance_factor
+from pat.limits import log_tolerance_limit, lower_log_tolerance_limit
 
 COVERAGE = 0.99
 """Share of good batches that each limit leaves in peace, with 95 % confidence."""
@@ -118,9 +118,10 @@ def describe_health(accepted: Sequence[BatchHealth], static: Sequence[BatchHealt
     for one in accepted:
         if np.isnan(one.drift).any():
             raise Refusal(f"batch {one.batch}: expected a block of good readings in a row after its first, got none")
-    limits = Drift(*(_limit(values, COVERAGE) for values in zip(*(one.drift for one in accepted), strict=True)))
+    # Above zero where an axis direction lies all inside the model.
+    drifts = zip(*(one.drift for one in accepted), strict=True)
+    limits = Drift(*(log_tolerance_limit(values, COVERAGE, _CONFIDENCE) for values in drifts))
     contrast = [one.least_contrast for one in (*accepted, *static)]
-    least = 1.0 / _limit([1.0 / value for value in contrast], _LEAST_COVERAGE)
     return Health(
         n_batches=len(accepted),
         coverage=COVERAGE,
@@ -128,12 +129,5 @@ def describe_health(accepted: Sequence[BatchHealth], static: Sequence[BatchHealt
         axis_shift_limit=limits.axis,
         level_drift_limit=limits.level,
         contrast_drift_limit=limits.contrast,
-        least_contrast=least,
+        least_contrast=lower_log_tolerance_limit(contrast, _LEAST_COVERAGE, _CONFIDENCE),
     )
-
-
-def _limit(values: Sequence[float], coverage: float) -> float:
-    """Upper tolerance limit, on a log scale; above zero where an axis direction lies all inside the model."""
-    logs = np.log(np.maximum(values, np.finfo(np.float64).tiny))
-    k = normal_tolerance_factor(logs.size, coverage, _CONFIDENCE)
-    return float(np.exp(logs.mean() + k * logs.std(ddof=1)))

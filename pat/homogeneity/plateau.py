@@ -10,7 +10,7 @@ import numpy as np
 from pat.core import blocks
 from pat.core.types import Array, BoolArray, IntArray
 from pat.errors import Refusal
-from pat.limits import normal_tolerance_factor, sd_upper_factor
+from pat.limits import lower_log_tolerance_limit, sd_upper_factor, tolerance_limit
 
 # Limits learnt from accepted batches cover this share of such batches, with this confidence.
 _COVERAGE, _CONFIDENCE = 0.95, 0.95
@@ -254,9 +254,7 @@ def _blend_sd_upper(values: Sequence[Array], noise_variance: float) -> float:
 
 def _least(smallest: Sequence[float]) -> float:
     """Lower tolerance limit, on a log scale, of what each batch has at the least."""
-    logs = np.log(smallest)
-    k = normal_tolerance_factor(logs.size, _LEAST_COVERAGE, _CONFIDENCE)
-    return float(np.exp(logs.mean() - k * logs.std(ddof=1)))
+    return lower_log_tolerance_limit(smallest, _LEAST_COVERAGE, _CONFIDENCE)
 
 
 def _alike(runs: Sequence[Readings], smallest: Sequence[float], what: str) -> list[float]:
@@ -310,14 +308,13 @@ def describe_plateaus(
     level, contrast = ([_smallest_step(run, k, block_size) for run in accepted] for k in (0, 1))
     novelty = [float(np.median(run.in_blocks(run.novelty, block_size), axis=-1).min()) for run in accepted]
     phi, upper, share = _autocorrelation(accepted, noise_variance)
-    k = normal_tolerance_factor(largest.size, _COVERAGE, _CONFIDENCE)
     return Plateau(
         n_batches=len(values),
         n_spectra=sum(v.size for v in values),
         phi=phi,
         phi_upper=upper,
         blend_share=share,
-        mbsd_limit=float(largest.mean() + k * largest.std(ddof=1)),
+        mbsd_limit=tolerance_limit(largest, _COVERAGE, _CONFIDENCE),
         mbsd_largest=tuple(float(m) for m in largest),
         least_level_step=_least(_alike(accepted, level, "step of the raw mean in a block (AU)")),
         least_contrast_step=_least(_alike(accepted, contrast, "step of the raw SD in a block (AU)")),

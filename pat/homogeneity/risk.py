@@ -9,6 +9,7 @@ pass.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -67,15 +68,23 @@ def _pockets(blend: SteadyBlend, n: int, rng: np.random.Generator) -> Array:
     return np.asarray(seen * rng.choice([-1.0, 1.0], n) * room / np.sqrt(blend.share))
 
 
+def autoregressive(shape: int | tuple[int, ...], phi: float, rng: np.random.Generator) -> Iterator[Array]:
+    """Return standard normal values of one revolution after another, without end: AR(1), autocorrelation `phi`."""
+    value, fresh = rng.standard_normal(shape), math.sqrt(1.0 - phi**2)
+    while True:
+        yield value
+        value = phi * value + fresh * rng.standard_normal(shape)
+
+
 def _readings(rule: Rule, blend: SteadyBlend, seed: int, n: int) -> Iterator[Array]:
     """Predictions (n,) of one revolution after another, of `n` blends of one kind."""
     rng = np.random.default_rng([_SEED, seed])
     limit = float(blend_sd(rule, np.asarray(rule.target)))
-    fresh = np.sqrt(1.0 - blend.phi**2)
-    powder, pockets = rng.standard_normal(n), _pockets(blend, n, rng)
+    course = autoregressive(n, blend.phi, rng)
+    powder, pockets = next(course), _pockets(blend, n, rng)
     for _ in range(rule.max_revolutions):
         yield rule.target + limit * (blend.powder * powder + pockets) + rule.repeatability * rng.standard_normal(n)
-        powder = blend.phi * powder + fresh * rng.standard_normal(n)
+        powder = next(course)
         stay = rng.random(n) < blend.pocket_phi
         pockets = np.where(stay, pockets, _pockets(blend, n, rng))
 

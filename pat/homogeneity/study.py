@@ -15,7 +15,7 @@ from pat.core.types import Array
 from pat.errors import InputError
 from pat.homogeneity.claim import guarded_shares, pocket_blends
 from pat.homogeneity.follow import ConsecutiveBlocks, Evidence, Score, SeveralBlocks, declared_at
-from pat.homogeneity.risk import guarded
+from pat.homogeneity.risk import autoregressive, guarded
 from pat.limits import binomial_interval
 from pat.simulation.mixing import MIXING, mixing_rsd
 
@@ -278,12 +278,9 @@ def _courses(rule: Rule) -> tuple[list[Array], list[Array]]:
 def _readings(rule: Rule, rsd: Array, how: Conditions, seed: list[int]) -> Iterator[Array]:
     """Predictions (n,) of one revolution after another, of blends with an RSD (revolutions,) in %."""
     rng = np.random.default_rng(seed)
-    own = rng.standard_normal(_CHUNK)
-    fresh = np.sqrt(1.0 - how.phi**2)
-    for now in rsd.tolist():
+    for now, own in zip(rsd.tolist(), autoregressive(_CHUNK, how.phi, rng), strict=False):
         spread = how.slope * now / 100.0 * rule.target
         yield rule.target + spread * own + how.repeatability * rng.standard_normal(_CHUNK)
-        own = how.phi * own + fresh * rng.standard_normal(_CHUNK)
 
 
 def _chance(rsd: Array, declared: Array) -> Chance:

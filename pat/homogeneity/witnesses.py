@@ -13,7 +13,7 @@ from pat.core.evidence import Rule
 from pat.core.types import Array, BoolArray
 from pat.core.witnesses import StatisticLimit, Witnesses
 from pat.homogeneity.plateau import Readings
-from pat.limits import f_quantile, hotelling_t2_limit, normal_tolerance_factor
+from pat.limits import f_quantile, hotelling_t2_limit, log_tolerance_limit, tolerance_limit
 
 # Limits cover this share of batches like the accepted ones, with this confidence.
 _COVERAGE, _CONFIDENCE = 0.95, 0.95
@@ -150,23 +150,17 @@ def _limit(name: str, values: Sequence[Array], rule: Rule) -> StatisticLimit:
     median = float(np.median(np.concatenate(values)))
     if name == "block_mean":
         highest, lowest = (np.array([pick(v) for v in values]) for pick in (np.max, np.min))
-        return StatisticLimit(median, _tolerance(highest, _EACH_SIDE), -_tolerance(-lowest, _EACH_SIDE))
+        high, low = (tolerance_limit(values, _EACH_SIDE, _CONFIDENCE) for values in (highest, -lowest))
+        return StatisticLimit(median, high, -low)
     largest = np.array([v.max() for v in values])
-    return StatisticLimit(median, _of_share(largest, rule.block_size) if name in _SHARES else _of_positive(largest))
-
-
-def _tolerance(scaled: Array, coverage: float = _COVERAGE, least_sd: float = 0.0) -> float:
-    k = normal_tolerance_factor(scaled.size, coverage, _CONFIDENCE)
-    return float(scaled.mean() + k * max(scaled.std(ddof=1), least_sd))
-
-
-def _of_positive(largest: Array) -> float:
-    """Upper tolerance limit on a log scale."""
-    return float(np.exp(_tolerance(np.log(np.maximum(largest, np.finfo(np.float64).tiny)))))
+    if name in _SHARES:
+        return StatisticLimit(median, _of_share(largest, rule.block_size))
+    return StatisticLimit(median, log_tolerance_limit(largest, _COVERAGE, _CONFIDENCE))
 
 
 def _of_share(largest: Array, n: int) -> float:
     """Upper tolerance limit of a share of `n` spectra."""
-    angle = _tolerance(np.arcsin(np.sqrt((n * largest + 0.375) / (n + 0.75))), least_sd=1.0 / np.sqrt(4.0 * n + 2.0))
+    angles = np.arcsin(np.sqrt((n * largest + 0.375) / (n + 0.75)))
+    angle = tolerance_limit(angles, _COVERAGE, _CONFIDENCE, least_sd=1.0 / np.sqrt(4.0 * n + 2.0))
     count = (n + 0.75) * np.sin(min(angle, np.pi / 2.0)) ** 2 - 0.375
     return float(min(count / n, 1.0))

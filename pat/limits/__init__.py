@@ -12,12 +12,15 @@ from pat.limits.factors import (
     bias_critical,
     binomial_interval,
     f_quantile,
+    log_tolerance_limit,
+    lower_log_tolerance_limit,
     normal_tolerance_factor,
     prediction_half_width,
     sd_lower_factor,
     sd_upper_factor,
     t_quantile,
     t_two_sided_p,
+    tolerance_limit,
 )
 from pat.limits.residuals import (
     jackson_mudholkar_limit,
@@ -36,6 +39,8 @@ __all__ = [
     "hotelling_t2_limit",
     "jackson_mudholkar_limit",
     "jackson_mudholkar_quantile",
+    "log_tolerance_limit",
+    "lower_log_tolerance_limit",
     "normal_tolerance_factor",
     "prediction_half_width",
     "quartile_limit",
@@ -48,4 +53,5 @@ __all__ = [
     "t_two_sided_p",
     "three_moment_limit",
     "three_moment_quantile",
+    "tolerance_limit",
 ]

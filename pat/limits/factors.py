@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
@@ -87,6 +88,31 @@ def normal_tolerance_factor(n: int, coverage: float, confidence: float) -> float
     require_share("confidence", confidence)
     noncentrality = stats.norm.ppf(coverage) * math.sqrt(n)
     return float(stats.nct.ppf(confidence, n - 1, noncentrality)) / math.sqrt(n)
+
+
+def tolerance_limit(values: Array, coverage: float, confidence: float, least_sd: float = 0.0) -> float:
+    """One-sided upper tolerance limit of normal values: it covers `coverage` of their like with `confidence`.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+    coverage, confidence : float
+    least_sd : float
+        What their standard deviation is not believed to be below.
+    """
+    factor = normal_tolerance_factor(values.size, coverage, confidence)
+    return float(values.mean() + factor * max(values.std(ddof=1), least_sd))
+
+
+def log_tolerance_limit(values: Sequence[float] | Array, coverage: float, confidence: float) -> float:
+    """`tolerance_limit` on a log scale, of values from 0; above zero where they are all 0."""
+    logs = np.log(np.maximum(values, np.finfo(np.float64).tiny))
+    return float(np.exp(tolerance_limit(logs, coverage, confidence)))
+
+
+def lower_log_tolerance_limit(values: Sequence[float] | Array, coverage: float, confidence: float) -> float:
+    """One-sided lower tolerance limit on a log scale, of positive values."""
+    return float(np.exp(-tolerance_limit(-np.log(values), coverage, confidence)))
 
 
 def bias_critical(n: int, alpha: float) -> float:

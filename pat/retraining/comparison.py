@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pat.core.plain import finite_or_none
 from pat.core.types import Array
 from pat.limits import t_quantile, t_two_sided_p
 from pat.validation.figures import ALPHA, Figures, batch_means, figures_of_merit
@@ -51,17 +52,13 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data, null where a number cannot be had."""
-        numbers = {key: _plain(value) for key, value in asdict(self).items() if isinstance(value, float)}
+        numbers = {key: finite_or_none(value) for key, value in asdict(self).items() if isinstance(value, float)}
         return {
             "verdict": self.verdict,
             "squared_error_difference": numbers,
             "champion": self.champion.to_dict(),
             "challenger": self.challenger.to_dict(),
         }
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def compare(reference: Array, champion: Array, challenger: Array, batch: Any) -> Comparison:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -14,16 +13,16 @@ from pat.core import blocks
 from pat.core.blocks import BlockStatistics, Constants, Window
 from pat.core.endpoint import GOOD, Decision, Endpoint, Phase, State, Status, Transition
 from pat.core.endpoint.health import NO_DRIFT, Drift, DriftWatch
-from pat.core.evidence import Rule, blend_rsd_upper
+from pat.core.evidence import Rule, block_bound
 from pat.core.forecast import Forecast
 from pat.core.preprocess import saturated
 from pat.core.types import Array
 from pat.errors import InputError
 from pat.scorer.compiled import Measured
 from pat.scorer.course import Course
-from pat.scorer.predictor import Predictor, unmasked
+from pat.scorer.predictor import Predictor, fingerprint, unmasked
 from pat.scorer.reading import Reading
-from pat.scorer.snapshots import require_artefact, require_format, require_seal, sealed
+from pat.scorer.snapshots import require_whole, sealed
 
 _SNAPSHOT_FORMAT = 4
 
@@ -156,7 +155,7 @@ class Blend:
 
     def _repeats(self, x: Array) -> bool:
         """Whether a spectrum (p,) has come before in this batch, number for number; it counts as seen from now on."""
-        name = hashlib.blake2b(x.data, digest_size=16).hexdigest()
+        name = fingerprint(x)
         if name in self._seen:
             return True
         self._seen[name] = None
@@ -189,7 +188,8 @@ class Blend:
     def _reading(self, revolution: int, measured: _Measured) -> Reading:
         block, upper = BlockStatistics(), math.nan
         if measured.entered and self._window.full:
-            block, upper = self._window.statistics(), float(blend_rsd_upper(self._rule, self._window.values))
+            block = self._window.statistics()
+            upper = float(block_bound(self._rule, np.asarray(block.sd), np.asarray(block.mean)))
         q_in = bool(measured.q_residuals <= self._predictor.q_limit)
         known = measured.status in GOOD or (measured.status is Status.OUT_OF_SCOPE and q_in)
         if known and self._endpoint.phase is Phase.MIXING:
@@ -212,7 +212,7 @@ class Blend:
             value=measured.value,
             hotelling_t2=measured.hotelling_t2,
             q_residuals=measured.q_residuals,
-            in_scope=measured.status in (Status.OK, Status.WARM_UP),
+            in_scope=measured.status in GOOD,
             mbsd=block.mbsd,
             moving_f=block.moving_f,
             block_mean=block.mean,
@@ -310,7 +310,5 @@ def batch_of(state: dict[str, Any], artefact: str) -> str:
     InputError
         If it is incomplete, altered, or of another artefact.
     """
-    require_format(state, _SNAPSHOT_FORMAT)
-    require_artefact(state, artefact)
-    require_seal(state)
+    require_whole(state, _SNAPSHOT_FORMAT, artefact)
     return str(state["batch"])

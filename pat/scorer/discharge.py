@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +11,11 @@ import numpy as np
 from pat.core.discharge import Alarm, Before, PseudoDoses, mean_step, pseudo_doses, spread_cusum
 from pat.core.endpoint import Status, in_words
 from pat.core.evidence import Rule
+from pat.core.plain import finite_or_none, number_or_nan
 from pat.core.types import Array
 from pat.errors import InputError
-from pat.scorer.predictor import Predictor, unmasked
-from pat.scorer.snapshots import require_artefact, require_format, require_seal, sealed
+from pat.scorer.predictor import Predictor, fingerprint, unmasked
+from pat.scorer.snapshots import require_whole, sealed
 
 _SNAPSHOT_FORMAT = 1
 
@@ -193,7 +193,7 @@ class Discharge:
             return Status.NOT_FINITE, math.nan, False
         if x.shape != self._predictor.wavelength.shape:
             return Status.WRONG_LENGTH, math.nan, False
-        name = hashlib.blake2b(x.tobytes(), digest_size=16).hexdigest()
+        name = fingerprint(x)
         repeated, self._last = name == self._last, name
         if repeated:
             return Status.FROZEN, math.nan, False
@@ -231,7 +231,7 @@ class Discharge:
             "alarm": self._alarm.to_dict() if self._alarm else None,
             "last": self._last,
             "bad_run": self._bad_run,
-            "values": [value if math.isfinite(value) else None for value in self._values],
+            "values": [finite_or_none(value) for value in self._values],
             "watch": self._watch.snapshot() if self._watch else None,
         }
         return sealed(state)
@@ -239,7 +239,7 @@ class Discharge:
     def restore(self, state: dict[str, Any]) -> None:
         """Carry on from a snapshot that `checked` has let through."""
         self._last, self._bad_run = state["last"], int(state["bad_run"])
-        self._values = [math.nan if value is None else float(value) for value in state["values"]]
+        self._values = [number_or_nan(value) for value in state["values"]]
         if self._watch is not None:
             self._watch.restore(state["watch"])
 
@@ -252,7 +252,5 @@ def checked(state: Any, artefact: str) -> dict[str, Any]:
     InputError
         If it is incomplete, altered, or of another artefact.
     """
-    require_format(state, _SNAPSHOT_FORMAT, "discharge snapshot")
-    require_artefact(state, artefact)
-    require_seal(state)
+    require_whole(state, _SNAPSHOT_FORMAT, artefact, "discharge snapshot")
     return dict(state)

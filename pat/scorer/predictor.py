@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,11 @@ def unmasked(given: Any) -> Any:
     if isinstance(given, np.ma.MaskedArray) and given.dtype.kind in "iuf":
         return np.ma.filled(given.astype(np.float64), np.nan)
     return given
+
+
+def fingerprint(x: Array) -> str:
+    """Hash of a spectrum (p,), C-contiguous, by which one that comes again number for number is known."""
+    return hashlib.blake2b(x.data, digest_size=16).hexdigest()
 
 
 class Predictor:

@@ -11,11 +11,12 @@ import numpy as np
 
 from pat.core.agreement import Agreement, widest
 from pat.core.endpoint import GOOD, State, in_words
+from pat.core.plain import finite_or_none, number_or_nan
 from pat.errors import InputError, Refusal
 from pat.scorer.blend import Blend
 from pat.scorer.reading import Reading
 from pat.scorer.scorer import Scorer
-from pat.scorer.snapshots import require_format, require_seal, sealed
+from pat.scorer.snapshots import require_whole, sealed
 
 _SNAPSHOT_FORMAT = 1
 # What one sensor says stands for all, the first of these first: faults and alarms before progress, the least first.
@@ -70,8 +71,7 @@ class SensorReading:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values, the reading within."""
-        numbers = {name: getattr(self, name) for name in ("apart", "ratio")}
-        plain = {name: number if math.isfinite(number) else None for name, number in numbers.items()}
+        plain = {name: finite_or_none(getattr(self, name)) for name in ("apart", "ratio")}
         own = {name: getattr(self, name) for name in ("sensor", "reason", "endpoint", "disagree")}
         return own | plain | {"state": self.state.value, "reading": self.reading.to_dict()}
 
@@ -283,8 +283,7 @@ class Sensors:
         InputError
             If it is incomplete, altered, or of other sensors or artefacts.
         """
-        require_format(state, _SNAPSHOT_FORMAT, "several sensors' snapshot")
-        require_seal(state)
+        require_whole(state, _SNAPSHOT_FORMAT, what="several sensors' snapshot")
         if set(state["blends"]) != set(scorers):
             raise InputError(f"the snapshot is of {', '.join(state['blends'])}, got scorers of {', '.join(scorers)}")
         sensors = cls(scorers, state["batch"], Agreement.from_dict(state["agreement"]) if state["agreement"] else None)
@@ -295,10 +294,8 @@ class Sensors:
 
 
 def _plain(last: _Last) -> list[Any]:
-    numbers = [number if math.isfinite(number) else None for number in (last.mean, last.sd)]
-    return [last.state.value, last.revolution, last.good, *numbers]
+    return [last.state.value, last.revolution, last.good, finite_or_none(last.mean), finite_or_none(last.sd)]
 
 
 def _restored(state: list[Any]) -> _Last:
-    mean, sd = (math.nan if number is None else float(number) for number in state[3:])
-    return _Last(State(state[0]), int(state[1]), bool(state[2]), mean, sd)
+    return _Last(State(state[0]), int(state[1]), bool(state[2]), *map(number_or_nan, state[3:]))

@@ -14,21 +14,29 @@ def sealed(state: dict[str, Any]) -> dict[str, Any]:
     return state | {"sha256": _hash(state)}
 
 
-def require_format(state: Any, expected: int, what: str = "snapshot") -> None:
-    """Refuse what is no snapshot of this format; raises `InputError`."""
+def require_whole(state: Any, expected: int, artefact: str | None = None, what: str = "snapshot") -> None:
+    """Refuse what is no whole snapshot.
+
+    Parameters
+    ----------
+    state : Any
+    expected : int
+        Its format number.
+    artefact : str, optional
+        Content digest of the artefact that must have made it.
+    what : str
+        What it is called in messages.
+
+    Raises
+    ------
+    InputError
+        If it has another format, was made with another artefact, or is incomplete or altered.
+    """
     found = state.get("format") if isinstance(state, dict) else None
     if found != expected:
         raise InputError(f"{what} format must be {expected}, got {found!r}")
-
-
-def require_artefact(state: dict[str, Any], artefact: str) -> None:
-    """Refuse a snapshot that another artefact has made (content digest); raises `InputError`."""
-    if state.get("artefact") != artefact:
+    if artefact is not None and state.get("artefact") != artefact:
         raise InputError(f"the snapshot was made with artefact {state.get('artefact')}, this one is {artefact}")
-
-
-def require_seal(state: dict[str, Any]) -> None:
-    """Refuse a snapshot that is incomplete or was altered; raises `InputError`."""
     if state.get("sha256") != _hash(state):
         raise InputError("the snapshot is incomplete or was altered: its SHA-256 does not hold")
 

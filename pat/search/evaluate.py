@@ -12,7 +12,8 @@ import numpy as np
 from pat.calibration.choice import components_by_rule, root_mean_square
 from pat.calibration.known import Known, moments_of
 from pat.core import pls
-from pat.core.crossval import Group, LinearMap, blocks_in_step, consecutive, left_out_through
+from pat.core.crossval import Group, LinearMap, blocks_in_step, left_out_through
+from pat.core.indexing import consecutive
 from pat.core.pls import Moments
 from pat.core.preprocess import (
     Step,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import xarray as xr
 
+from pat.core.indexing import consecutive
 from pat.core.types import IntArray
 from pat.errors import SpectraError
 
@@ -87,7 +88,7 @@ def split_batches(ds: xr.Dataset, names: Iterable[str]) -> list[xr.Dataset]:
         If a name is unknown.
     """
     wanted = list(names)
-    return [_part(ds, rows, [name]) for name, rows in zip(wanted, _rows_by_batch(ds, wanted), strict=True)]
+    return [_part(ds, consecutive(rows), [name]) for name, rows in zip(wanted, _rows_by_batch(ds, wanted), strict=True)]
 
 
 def derive(ds: xr.Dataset, absorbance: xr.DataArray) -> xr.Dataset:
@@ -122,7 +123,7 @@ def _rows_by_batch(ds: xr.Dataset, names: list[str]) -> list[IntArray]:
     return [by_name[name] for name in names]
 
 
-def _part(ds: xr.Dataset, rows: IntArray, names: list[str]) -> xr.Dataset:
+def _part(ds: xr.Dataset, rows: slice | IntArray, names: list[str]) -> xr.Dataset:
     wanted = set(names)
     facts = [i for i, name in enumerate(np.asarray(ds["batch_id"].values).tolist()) if name in wanted]
     return _made_from(ds, ds.isel(spectrum=rows, batch_id=facts))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pat.core.plain import finite_or_none
 from pat.core.types import Array, BoolArray, IntArray
 from pat.errors import InputError
 from pat.limits import bias_critical, t_quantile, t_two_sided_p
@@ -109,7 +110,7 @@ class Figures:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain data, null where a figure cannot be had."""
-        return {key: value if math.isfinite(value) else None for key, value in asdict(self).items()}
+        return {key: finite_or_none(value) for key, value in asdict(self).items()}
 
 
 def figures_of_merit(reference: Array, predicted: Array, batch: Any) -> Figures:

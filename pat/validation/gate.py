@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pat.core.plain import finite_or_none
 from pat.errors import Refusal
 from pat.method import AcceptanceCriteria, Method
 from pat.validation.endpoints import EndpointCase, Outcome
@@ -156,7 +157,7 @@ def _figure_criteria(rules: AcceptanceCriteria, figures: Figures, units: str) ->
     if rules.slope is not None:
         low, high = rules.slope
         required = f"{low:g} to {high:g}"
-        yield Criterion("slope", required, _finite(figures.slope), low <= figures.slope <= high)
+        yield Criterion("slope", required, finite_or_none(figures.slope), low <= figures.slope <= high)
     if rules.min_r2 is not None:
         yield _at_least("min_r2", rules.min_r2, figures.r2, "")
 
@@ -181,13 +182,9 @@ def _endpoint_criteria(rules: AcceptanceCriteria, cases: Sequence[EndpointCase])
         yield _at_most("max_median_delay", rules.max_median_delay, delay, "revolutions")
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
 def _at_most(name: str, limit: float, found: float, units: str) -> Criterion:
-    return Criterion(name, f"<= {limit:g} {units}".rstrip(), _finite(found), found <= limit)
+    return Criterion(name, f"<= {limit:g} {units}".rstrip(), finite_or_none(found), found <= limit)
 
 
 def _at_least(name: str, limit: float, found: float, units: str) -> Criterion:
-    return Criterion(name, f">= {limit:g} {units}".rstrip(), _finite(found), found >= limit)
+    return Criterion(name, f">= {limit:g} {units}".rstrip(), finite_or_none(found), found >= limit)

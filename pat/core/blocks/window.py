@@ -16,6 +16,7 @@ from pat.core.blocks.predictions import block_mean, block_median, rmsnv, success
 from pat.core.blocks.registry import plan
 from pat.core.blocks.ring import Ring
 from pat.core.blocks.spectral import ewma_step, ewma_weight, mean_square_difference, ratio, sample_variance, spread
+from pat.core.plain import finite_or_none, number_or_nan
 from pat.core.types import Array
 
 # Columns kept for each spectrum: these marks, its level and contrast, and their novelty.
@@ -255,8 +256,8 @@ class Window:
         """Return treated spectra, marks, and what looks further back, as plain JSON values: null for no number."""
         return {
             "treated": self._treated.to_list(),
-            "marks": [[v if math.isfinite(v) else None for v in row] for row in self._marks.to_list()],
-            "so_far": [v if math.isfinite(v) else None for v in (self._least, self._change)],
+            "marks": [list(map(finite_or_none, row)) for row in self._marks.to_list()],
+            "so_far": [finite_or_none(self._least), finite_or_none(self._change)],
         }
 
     def restore(self, state: dict[str, list[Any]]) -> None:
@@ -269,4 +270,4 @@ class Window:
         with np.errstate(over="ignore", invalid="ignore"):
             for row, spectrum in zip(marks[older:], treated, strict=True):
                 self._take(row, spectrum, self.apart(spectrum))
-        self._least, self._change = (math.nan if v is None else float(v) for v in state["so_far"])
+        self._least, self._change = map(number_or_nan, state["so_far"])

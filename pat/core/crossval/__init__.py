@@ -5,7 +5,7 @@ so each component costs one matrix product for all of them, and each group's row
 """
 
 from pat.core.crossval.folds import Group, HeldOut, Kept, blocks_in_step, held_out
-from pat.core.crossval.groups import LeftOut, consecutive, leave_groups_out
+from pat.core.crossval.groups import LeftOut, leave_groups_out
 from pat.core.crossval.treated import LinearMap, left_out_through
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "LeftOut",
     "LinearMap",
     "blocks_in_step",
-    "consecutive",
     "held_out",
     "leave_groups_out",
     "left_out_through",

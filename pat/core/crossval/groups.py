@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pat.core.crossval.folds import Group, HeldOut, blocks_in_step, held_out
+from pat.core.indexing import consecutive
 from pat.core.pls import Moments, RankWarning, combine, moments
 from pat.core.pls.fitting import near_means
 from pat.core.pls.moments import BLOCK, Entering, Spectra
@@ -132,11 +133,6 @@ def _members(codes: IntArray, enters: BoolArray) -> dict[int, slice | IntArray]:
     if names.size < 2:
         raise InputError(f"cross-validation needs at least 2 groups with reference values, got {names.size}")
     return dict(zip(names.tolist(), map(consecutive, np.split(kept, starts[1:])), strict=True))
-
-
-def consecutive(rows: IntArray) -> slice | IntArray:
-    """Return increasing rows as a slice if they lie together: then nothing is copied to select them."""
-    return slice(int(rows[0]), int(rows[-1]) + 1) if rows[-1] - rows[0] == rows.size - 1 else rows
 
 
 def _warn_of_rank(groups: list[Group], found: list[HeldOut], n_components: int) -> None:

@@ -23,6 +23,7 @@ from pat.core.endpoint.words import (
     in_words,
 )
 from pat.core.evidence import Gathered, Rule
+from pat.core.plain import finite_or_none
 from pat.errors import Refusal
 
 
@@ -175,7 +176,7 @@ class Endpoint:
         """
         self._require("mix on", Phase.STOPPED)
         self._phase = Phase.MIXING
-        self._mixing.mix_on()
+        self._mixing.restart()
         return self._changed(Finding(State.MIXING, Cause.MIXED_ON, "mixed on: the evidence starts again"), {})
 
     def discharge(self) -> Transition | None:
@@ -244,7 +245,7 @@ class Endpoint:
             reason=found.reason,
             first_reading=max(1, self._observed - found.readings + 1) if self._observed else 0,
             last_reading=self._observed,
-            numbers={name: float(n) if math.isfinite(n) else None for name, n in compared.items()},
+            numbers={name: finite_or_none(float(n)) for name, n in compared.items()},
         )
         self._transitions.append(transition)
         return transition

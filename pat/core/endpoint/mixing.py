@@ -125,10 +125,6 @@ class Mixing:
         centre = self._values.last(min(self._rule.centre_size, len(self._values))).mean()
         return bool(abs(standardised(self._rule, np.asarray(value), np.asarray(centre))) > self._rule.pocket_sd)
 
-    def mix_on(self) -> None:
-        """Begin the evidence again: the blender was stopped and is started once more."""
-        self._restart()
-
     def observe(
         self,
         status: Status,
@@ -143,10 +139,11 @@ class Mixing:
         good = status in GOOD and bool(np.isfinite(value))
         missing = self._count_turns(status, revolution)
         if not good or missing:
-            self._restart()
+            self.restart()
         if good:
             self._gather(value, block)
-        verdicts, moving = self._judge(block, rsd_upper) if good else self._judge_bad(status), self._moving(block)
+        moving = self._moving(block)
+        verdicts = self._judge(block, rsd_upper, moving) if good else self._judge_bad(status)
         self._count_faults(status, q_in, moving)
         self._declare(verdicts, revolution)
         self._verdicts, self._block, self._rsd_upper, self._drift = verdicts, block, rsd_upper, drift
@@ -164,7 +161,8 @@ class Mixing:
         self._last = revolution
         return missing
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
+        """Begin the evidence again: the run was interrupted."""
         self._forget()
         self._run = 0
         self._held = False
@@ -225,7 +223,7 @@ class Mixing:
     def _judge_bad(self, status: Status) -> Verdicts:
         return Verdicts(in_scope=Verdict.FAIL) if status is Status.OUT_OF_SCOPE else Verdicts()
 
-    def _judge(self, block: BlockStatistics, rsd_upper: float) -> Verdicts:
+    def _judge(self, block: BlockStatistics, rsd_upper: float, moving: Verdict) -> Verdicts:
         rule, n = self._rule, self._rule.block_size
         if self._run < n:
             return Verdicts()
@@ -239,7 +237,7 @@ class Mixing:
             on_target=_verdict(abs(self._deviation()) <= rule.max_mean_deviation),
             spectral=Verdict.NO_DECISION if np.isnan(block.mbsd) else _verdict(block.mbsd <= rule.mbsd_limit),
             in_scope=Verdict.PASS,
-            moving=self._moving(block),
+            moving=moving,
         )
 
     def _pocket_free(self) -> Verdict:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pat.core.endpoint.words import Cause
 from pat.core.evidence import Rule, limit_sd, mean_watch_step, watch_cusum
+from pat.core.plain import finite_or_none, number_or_nan
 from pat.core.types import Array
 
 # Share of the way to its alarm at which the watch over the spread takes UNIFORM away. A blend that de-mixes slowly may
@@ -92,12 +93,11 @@ class Watch:
     def snapshot(self) -> dict[str, Any]:
         """Return what was gathered as plain JSON values: null for no number."""
         numbers = {"least": self._least, "ratio": self._ratio, "centre": self._centre}
-        plain = {name: number if math.isfinite(number) else None for name, number in numbers.items()}
+        plain = {name: finite_or_none(number) for name, number in numbers.items()}
         return {"spread": self._spread.tolist(), "mean": self._mean.tolist()} | plain
 
     def restore(self, state: dict[str, Any]) -> None:
         """Carry on from a snapshot."""
         self._spread, self._mean = (np.array(state[name], dtype=np.float64) for name in ("spread", "mean"))
-        numbers = (math.nan if state[name] is None else float(state[name]) for name in ("least", "ratio", "centre"))
-        self._least, self._ratio, centre = numbers
+        self._least, self._ratio, centre = (number_or_nan(state[name]) for name in ("least", "ratio", "centre"))
         self._compare_with(centre)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pat.core.types import Array, BoolArray, IntArray
+from pat.core.types import Array, BoolArray
 from pat.errors import InputError
 
 # Neighbouring steps of an axis may differ by this share before it no longer counts as evenly spaced.
@@ -53,12 +53,6 @@ def inside_ranges(wavelength: Array, ranges: Sequence[Sequence[float]]) -> BoolA
             )
         inside |= here
     return inside
-
-
-def as_slice(places: IntArray) -> slice | IntArray:
-    """Return positions that rise, as a slice where they are neighbours: a view then costs nothing."""
-    here = places.size and places[-1] - places[0] == places.size - 1
-    return slice(int(places[0]), int(places[-1]) + 1) if here else places
 
 
 def _require_pairs(ranges: Sequence[Sequence[float]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pat.core.preprocess.axis import as_slice
+from pat.core.indexing import consecutive
 from pat.core.preprocess.steps import Compiled
 from pat.core.types import Array, IntArray
 
@@ -53,7 +53,7 @@ class Operator:
         self._alone = steps[0] if len(steps) == 1 and self.offset is None else None
         self._inner, self._outer = (inner.T.copy() if len(outer) else None), outer
         used = np.flatnonzero(image.any(axis=1))
-        self._columns = as_slice(used)
+        self._columns = consecutive(used)
         self._all = used.size == n_in
         image = image[used]
         self._diagonal = _diagonal(image)
@@ -128,7 +128,7 @@ class Operator:
         first, width = int(self._starts[0]), self._tiles.shape[2]
         room, sums = np.zeros((len(self._tiles) - 1) * step + width), np.empty(len(self._tiles) * _TILE)
         begin, end = max(first, 0), min(first + room.size, used.size)
-        source, inside = as_slice(used[begin:end]), room[begin - first : end - first]
+        source, inside = consecutive(used[begin:end]), room[begin - first : end - first]
         products, out = _products(self._tiles, room, step, sums), sums[: self.n_out]
 
         def banded(x: Array) -> Array:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pat.core.indexing import consecutive
 from pat.core.preprocess import axis as axes
 from pat.core.preprocess import derivatives, projection, resampling, scatter
 from pat.core.preprocess.scatter import RowCorrection, ScatterModel, as_spectra
@@ -167,7 +168,7 @@ def _by_parts(
 
 
 def _select(wavelength: Array, ranges: Sequence[Sequence[float]]) -> Compiled:
-    here = axes.as_slice(np.flatnonzero(axes.inside_ranges(wavelength, ranges)))
+    here = consecutive(np.flatnonzero(axes.inside_ranges(wavelength, ranges)))
 
     def into(x: Array, out: Array) -> None:
         out[...] = x[:, here]

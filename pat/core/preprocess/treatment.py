@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pat.core.preprocess.axis import as_slice, check_axis, inside_ranges
+from pat.core.indexing import consecutive
+from pat.core.preprocess.axis import check_axis, inside_ranges
 from pat.core.preprocess.steps import (
     Compiled,
     Step,
@@ -72,7 +73,7 @@ class Treatment:
         self.wavelength_in = self.wavelength = np.asarray(wavelength, dtype=np.float64)
         check_axis(self.wavelength_in)
         self.ranges, self.steps = tuple(ranges), tuple(steps)
-        self._keep = as_slice(np.flatnonzero(inside_ranges(self.wavelength_in, ranges)))
+        self._keep = consecutive(np.flatnonzero(inside_ranges(self.wavelength_in, ranges)))
         self._steps: list[Compiled] = []
         # Ranges are a step like any other, and none where they keep everything.
         for step in [*([{"step": "select", "ranges": ranges}] if len(ranges) else []), *steps]:
