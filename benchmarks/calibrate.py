@@ -197,7 +197,7 @@ def _write(path: Path) -> None:
 
 def _in_process(who: str, path: Path, times: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.calibrate", who, str(path), str(times)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
@@ -239,7 +239,7 @@ def _our_moments(x: da.Array) -> Callable[[], Moments]:
     reference = np.random.default_rng(4).normal(method.analyte.target, 1.0, n)
     spectra = xr.Dataset(
         {"absorbance": (("spectrum", "wavelength"), x), method.analyte.name: ("spectrum", reference)},
-        {"batch": ("spectrum", batch)},
+        {"batch": ("spectrum", batch), "batch_id": ("batch_id", np.unique(batch))},
     )
     return lambda: total_moments(method, spectra, names)
 

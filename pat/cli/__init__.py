@@ -28,6 +28,8 @@ COMMANDS: tuple[Command, ...] = (
     *simulate.COMMANDS,
 )
 
+GROUPS: dict[str, str] = {}
+"""What a command of two words, such as `pat audit show`, has as its first one, and what that one is about."""
 
 _SCHEDULER = "where to compute: threads, processes, synchronous, or tcp://... of a Dask cluster"
 
@@ -69,14 +71,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pat {__version__}")
     # argparse gives the names of commands the width of this metavar: a short one would break their lines.
     commands = parser.add_subparsers(title="commands", metavar="COMMAND ARG", required=True)
+    groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
     for command in COMMANDS:
-        sub = commands.add_parser(command.name, help=command.summary, description=f"{command.summary}.")
-        command.arguments(sub)
-        sub.add_argument("--json", action="store_true", help="print one JSON document (null, never NaN)")
-        if command.computes:
-            sub.add_argument("--scheduler", metavar="NAME", help=_SCHEDULER)
-        sub.set_defaults(command=command)
+        group, _, name = command.name.rpartition(" ")
+        if group and group not in groups:
+            found = commands.add_parser(group, help=GROUPS[group], description=f"{GROUPS[group]}.")
+            groups[group] = found.add_subparsers(title="commands", metavar="COMMAND ARG", required=True)
+        within = groups[group] if group else commands
+        _add(within.add_parser(name, help=command.summary, description=f"{command.summary}."), command)
     return parser
+
+
+def _add(parser: argparse.ArgumentParser, command: Command) -> None:
+    command.arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document (null, never NaN)")
+    if command.computes:
+        parser.add_argument("--scheduler", metavar="NAME", help=_SCHEDULER)
+    parser.set_defaults(command=command)
 
 
 def _run(args: argparse.Namespace) -> Outcome:

@@ -39,7 +39,7 @@ class Command:
     Parameters
     ----------
     name : str
-        What is typed after ``pat``.
+        What is typed after ``pat``: one word, or two of which the first is a group.
     summary : str
         One line for ``pat --help``, without a full stop.
     arguments : callable
