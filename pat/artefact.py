@@ -20,6 +20,7 @@ import hashlib
 import io
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -130,6 +131,8 @@ class Artefact:
         The validation's figures and verdict.
     manifest : dict
         The whole manifest.
+    manifest_sha256 : str
+        SHA-256 of the very bytes of its file, which cover those of every other file: what signatures are of.
     """
 
     content: Content
@@ -137,6 +140,7 @@ class Artefact:
     known_blend: Arrays | None
     validation: dict[str, Any]
     manifest: dict[str, Any]
+    manifest_sha256: str
 
 
 def largest_errors(found: object, answers: Arrays) -> dict[str, float]:
@@ -270,9 +274,11 @@ def unpack(data: bytes) -> Arrays:
         raise ArtefactError(f"not an archive of plain arrays: {error}") from error
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return the manifest, and the SHA-256 of its bytes."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        data = (folder / MANIFEST).read_bytes()
+        manifest = json.loads(data)
     except FileNotFoundError:
         raise ArtefactError(f"{folder}: no artefact here, {MANIFEST} is missing") from None
     except (ValueError, OSError, RecursionError) as error:
@@ -284,7 +290,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if missing:
         raise ArtefactError(f"{folder / MANIFEST}: {', '.join(sorted(missing))} missing")
     _check_manifest_hash(folder, manifest)
-    return dict(manifest)
+    return dict(manifest), _sha256(data)
 
 
 def _check_manifest_hash(folder: Path, manifest: dict[str, Any]) -> None:
@@ -343,13 +349,15 @@ def _validation(folder: Path, data: bytes) -> dict[str, Any]:
     return validation
 
 
-def read(folder: str | Path) -> Artefact:
+def read(folder: str | Path, accept: Callable[[dict[str, Any], str], None] | None = None) -> Artefact:
     """Read an artefact and verify its digests.
 
     Parameters
     ----------
     folder : path
         The artefact's folder.
+    accept : callable, optional
+        Takes the manifest and the SHA-256 of its bytes before anything else is read, and raises to refuse them.
 
     Returns
     -------
@@ -361,7 +369,9 @@ def read(folder: str | Path) -> Artefact:
         If a file is missing, strange or altered, the format is another one, or the digest does not hold.
     """
     folder = Path(folder)
-    manifest = _manifest(folder)
+    manifest, manifest_sha256 = _manifest(folder)
+    if accept is not None:
+        accept(manifest, manifest_sha256)
     data = _verified_bytes(folder, manifest)
     content = Content(_arrays(folder, "arrays.npz", data), manifest["document"])
     if content.digest != manifest["digest"]:
@@ -376,7 +386,8 @@ def read(folder: str | Path) -> Artefact:
         raise ArtefactError(f"{folder}: expected a known blend where there is an end-point rule, got {came}")
     if blend is not None:
         _require_names(folder, "known blend", blend, ("absorbance", "revolution", *BLEND_TEXTS, *BLEND_NUMBERS))
-    return Artefact(content, known, blend, _validation(folder, data["validation.json"]), manifest)
+    validation = _validation(folder, data["validation.json"])
+    return Artefact(content, known, blend, validation, manifest, manifest_sha256)
 
 
 def _require_names(folder: Path, what: str, arrays: Arrays, names: tuple[str, ...]) -> None:

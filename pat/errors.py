@@ -7,6 +7,8 @@
     │   ├── SpectraError      spectra that break the data contract
     │   └── MethodError       a method document that does not hold together
     ├── ArtefactError     an artefact that cannot be trusted or read (exit code 1)
+    │   └── TrustError        a key, a signature or a list of keys that cannot be trusted
+    ├── TrailError        an audit trail that cannot be written, or does not hold (exit code 1)
     ├── Refusal           a clear "no": a criterion not met, a parity not proven (exit code 1)
     ├── MissingExtra      a command whose optional packages are not installed (exit code 2)
     └── Interrupted       a person ended the command (exit code 130)
@@ -40,6 +42,14 @@ class MethodError(InputError):
 
 class ArtefactError(PatError, ValueError):
     """An artefact that is damaged, incomplete, altered or made for another format."""
+
+
+class TrustError(ArtefactError):
+    """A key, a signature, or a site's list of keys or revocations that does not hold; the message says which way."""
+
+
+class TrailError(PatError):
+    """An audit trail that cannot be written or read, or whose entries do not hold."""
 
 
 class Refusal(PatError):

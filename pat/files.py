@@ -63,10 +63,11 @@ def write_bytes(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, as `os.fsync` does the bytes of a file."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -79,7 +80,7 @@ def _sync_tree(folder: Path) -> None:
         for name in names:
             with open(os.path.join(base, name), "rb") as stream:
                 os.fsync(stream.fileno())
-        _sync_folder(Path(base))
+        sync_folder(Path(base))
 
 
 def _exchange(a: Path, b: Path) -> bool:
@@ -182,7 +183,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
             _sync_tree(fresh)
             _refuse_other(target, place)
             _swap(fresh, place)
-            _sync_folder(place.parent)
+            sync_folder(place.parent)
         except BaseException as error:
             _remove_while_written(fresh)
             # A full disk is about the place that was asked for, not about the hidden folder.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pat import compute
+from pat.audit.recording import recorded
 from pat.errors import PatError, in_one_line
 from pat.files import place
 
@@ -23,11 +24,18 @@ def parser(summary: str | None, *paths: str) -> ArgumentParser:
     return found
 
 
-def main(run: Callable[[], None]) -> None:
-    """Run a stage where ``--scheduler`` says; a user's mistake, a full disk or Ctrl-C becomes a line and exit code."""
+def main(run: Callable[[], Mapping[str, str] | None]) -> None:
+    """Run a stage where ``--scheduler`` says; a user's mistake, a full disk or Ctrl-C becomes a line and exit code.
+
+    The audit trail has an entry of it, as of a command of ``pat``, with the hashes that `run` returns; a stage that
+    could not be recorded is not run.
+    """
+    stage = Path(sys.argv[0]).stem
     try:
-        with in_one_line(), compute.scheduler(_COMPUTES.parse_known_args()[0].scheduler):
-            run()
+        with recorded(stage, kind="stage", id=stage, arguments=sys.argv[1:]) as work, in_one_line():
+            with compute.scheduler(_COMPUTES.parse_known_args()[0].scheduler):
+                work.digests = run()
+            work.artefact = (work.digests or {}).get("digest")
     except PatError as error:
-        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
+        print(f"{stage}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,22 @@ from pat.scorer import Scorer
 from tests import simulated
 
 MEASURED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a user's programs remember lies in a folder of the test run, never in that of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _trail_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give every test, and every process that it starts, an audit trail that is not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAT_TRAIL", str(tmp_path_factory.mktemp("audit") / "trail.jsonl"))
+        yield
 
 
 @pytest.fixture(scope="session")
