@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from pat.alarms import DischargeRules, SensorRules
 from pat.core.preprocess import Treatment
 from pat.errors import InputError, MethodError
 from pat.files import canonical_json
@@ -28,6 +29,9 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Text = Annotated[str, Field(min_length=1)]
 Interval = tuple[float, float]
+
+RETRAINING_MARGIN = 1.1
+"""Largest RMSEP of a retrained model, over its predecessor's, that a method accepts unless it says otherwise."""
 
 # Names that the data contract already uses for something else.
 _RESERVED = ("absorbance", "batch", "batch_id", "instrument", "revolution", "spectrum", "time", "wavelength")
@@ -131,6 +135,10 @@ class HomogeneityRules(Section):
     """Revolutions before which no blend is called uniform."""
     max_revolutions: Annotated[int, Field(ge=1)]
     """Revolutions after which mixing is given up."""
+    discharge: DischargeRules | None = None
+    """How a discharge is watched for segregation; without it no alarm is raised while the blender is emptied."""
+    sensors: SensorRules | None = None
+    """When several sensors on one blend disagree; without it no such alarm is raised."""
 
     @property
     def pocket_risk(self) -> float:
@@ -182,10 +190,57 @@ class AcceptanceCriteria(Section):
     endpoint_tolerance: Count = 5
     """Revolutions before the true end-point that still count as on time, for which a blend that is not uniform may
     be called so, and for which a film on the window may stay unseen."""
+    retraining_margin: Annotated[float, Field(gt=1.0)] = RETRAINING_MARGIN
+    """Largest RMSEP of a retrained model, as a multiple of its predecessor's on the same batches, that is no worse in
+    practice; a comparison says whether less was shown, and decides nothing."""
 
     def _problems(self) -> list[Problem]:
         if self.slope is not None and not self.slope[0] < 1.0 < self.slope[1]:
             return [("slope", "a low end below 1 and a high end above 1", self.slope)]
+        return []
+
+
+class ValidationRules(Section):
+    """What the validation dossier says and must show; a key that is left out leaves its item not shown."""
+
+    intended_use: Text | None = None
+    """What decisions the method is for, and what for it is not."""
+    risk_level: Literal["low", "medium", "high"] | None = None
+    """Impact of a wrong result on the patient."""
+    reference_method: Text | None = None
+    """Method of the reference values, with its own validation's number."""
+    reference_error: Positive | None = None
+    """Standard error of the reference method (SEL), in the units of the analyte, for one reference value."""
+    qualification: Text | None = None
+    """Where the instrument's qualification (wavelength, noise, linearity) is recorded."""
+    monitoring: Text | None = None
+    """How the method is watched in use: checks against the reference and how often, trends, triggers."""
+    accuracy_limit: Positive | None = None
+    """Largest relative error (% of target, either sign) of future results: the accuracy profile's tolerance interval
+    must lie inside."""
+    accuracy_share: Share = 0.95
+    """Share of future results that the accuracy profile's tolerance interval is expected to hold (beta)."""
+    max_repeatability: Positive | None = None
+    """Largest SD of repeat readings within a batch of the role `repeatability`, in the units of the analyte."""
+    max_intermediate_precision: Positive | None = None
+    """Largest SD of single readings over the batches of the role `repeatability`, in the units of the analyte."""
+    min_refused: Share | None = None
+    """Least share of the spectra of each kind of the role `specificity` that is out of scope."""
+    max_rmsecv_ratio: Positive | None = None
+    """Largest RMSECV over RMSEC."""
+    allowed_change: Positive | None = None
+    """How far warmth, moisture, noise, a shifted axis, a film, a baseline or the gain may move a result that is still
+    accepted, in the units of the analyte; none means the largest RMSEP."""
+    max_wrong_share: Share | None = None
+    """Largest share of perturbed spectra, at any size tried, that is accepted though it moved further."""
+    parallel_margin: Positive | None = None
+    """Largest mean difference from thief samples or dosage units that does not matter, in the units of the analyte."""
+    max_rmsep_ratio: Positive | None = None
+    """Largest RMSEP over the reference method's error; 1.4 is a common guidance."""
+
+    def _problems(self) -> list[Problem]:
+        if self.max_rmsep_ratio is not None and self.reference_error is None:
+            return [("max_rmsep_ratio", "a reference_error to divide by", self.max_rmsep_ratio)]
         return []
 
 
@@ -210,6 +265,8 @@ class Method(Section):
     """When a blend is uniform; a method without this section predicts and ends no blend."""
     acceptance: AcceptanceCriteria
     """What validation must show."""
+    validation: ValidationRules = ValidationRules()
+    """What the validation dossier says and must show beside the acceptance criteria."""
 
     def _problems(self) -> list[Problem]:
         if self.homogeneity is not None:

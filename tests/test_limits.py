@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -37,6 +39,8 @@ def test_t_based_constants() -> None:
     assert limits.bias_critical(8, 0.05) == pytest.approx(2.3646 / np.sqrt(8), rel=1e-4)
     assert limits.t_quantile(0.95, 6) == pytest.approx(1.9432, abs=5e-5)
     assert limits.t_two_sided_p(2.3646, 7) == pytest.approx(0.05, abs=1e-5)
+    assert limits.t_upper_p(2.3646, 7) == pytest.approx(0.025, abs=1e-5)
+    assert limits.t_upper_p(-2.3646, 7) == pytest.approx(0.975, abs=1e-5)
 
 
 def test_hotelling_t2_limit_by_hand() -> None:
@@ -44,6 +48,7 @@ def test_hotelling_t2_limit_by_hand() -> None:
     assert limits.hotelling_t2_limit(20, 2, 0.95) == pytest.approx(2 * 399 / 360 * 3.5546, rel=1e-4)
 
 
+@pytest.mark.requirement("URS-15")
 def test_hotelling_t2_limit_covers_new_observations() -> None:
     """Simulated: of new normal observations, 95 % and 99 % lie below (standard error 0.0011 and 0.0005)."""
     rng = np.random.default_rng(11)
@@ -65,6 +70,7 @@ def test_scaled_chi2_limit_is_exact_for_a_scaled_chi_square() -> None:
     assert limits.scaled_chi2_limit(values, 0.95) == pytest.approx(3 * 15.5073, rel=1e-5)
 
 
+@pytest.mark.requirement("URS-15")
 @pytest.mark.parametrize("confidence", [0.95, 0.99, 0.999])
 def test_scaled_chi2_limit_covers_q_residuals(confidence: float) -> None:
     """Simulated: sums of squares of 40 residuals with unequal variances, limits from 400 of them.
@@ -276,6 +282,16 @@ def test_prediction_half_width_by_hand() -> None:
 def test_the_interval_of_a_chance_is_scipys_exact_one(count: int, n: int) -> None:
     expected = stats.binomtest(count, n).proportion_ci(0.95, method="exact")
     assert limits.binomial_interval(count, n) == pytest.approx((expected.low, expected.high))
+
+
+def test_chi2_and_f_from_tables() -> None:
+    """Chi-square .95, 5: 11.0705; F .95, 4 and 10: 3.478; with infinite freedom F is chi-square over its own."""
+    assert limits.chi2_quantile(0.95, 5) == pytest.approx(11.0705, abs=1e-4)
+    assert limits.f_upper_p(3.478, 4, 10) == pytest.approx(0.05, abs=1e-4)
+    assert limits.f_quantile(0.95, 5, math.inf) == pytest.approx(11.0705 / 5, abs=1e-4)
+    assert limits.f_quantile(0.05, math.inf, 5) == pytest.approx(5 / 11.0705, abs=1e-4)
+    assert limits.f_quantile(0.95, math.inf, math.inf) == 1.0
+    assert limits.f_quantile(0.9, 7, math.inf) == pytest.approx(limits.f_quantile(0.9, 7, 1e7), rel=1e-5)
 
 
 @pytest.mark.parametrize(

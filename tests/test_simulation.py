@@ -401,6 +401,7 @@ def _assert_close(new: list[str], old: list[str]) -> None:
         assert a == b or abs(float(a) - float(b)) < 1.1 * 10.0 ** -len(b.partition(".")[2])
 
 
+@pytest.mark.requirement("URS-07")
 def test_the_command_writes_another_campaign_and_says_that_it_is_simulated(tmp_path):
     command = simulate.COMMANDS[0]
     parser = ArgumentParser()
@@ -412,6 +413,7 @@ def test_the_command_writes_another_campaign_and_says_that_it_is_simulated(tmp_p
     assert (tmp_path / "other" / "blends.csv").read_text() != (SAMPLES / "blends.csv").read_text()
 
 
+@pytest.mark.requirement("URS-07")
 def test_the_samples_are_small_and_say_that_they_are_simulated():
     assert sum(path.stat().st_size for path in SAMPLES.iterdir()) < 5_000_000
     assert "SIMULATED" in (SAMPLES / "README.md").read_text().splitlines()[0]
@@ -420,7 +422,15 @@ def test_the_samples_are_small_and_say_that_they_are_simulated():
 def test_the_truth_has_a_row_for_every_spectrum_in_order():
     spectra = [
         line.split(",")[:3:2]
-        for name in ("calibration", "validation", "repeatability", "accepted_blends", "blends", "new_references")
+        for name in (
+            "calibration",
+            "validation",
+            "repeatability",
+            "accepted_blends",
+            "blends",
+            "specificity",
+            "new_references",
+        )
         for line in (SAMPLES / f"{name}.csv").read_text().splitlines()[1:]
     ]
     truth = [line.split(",")[:2] for line in (SAMPLES / "truth.csv").read_text().splitlines()[1:]]

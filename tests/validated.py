@@ -52,6 +52,8 @@ def small_method() -> Method:
     document["spectra"]["ranges"] = [[960, 1240], [1300, 1640]]
     document["calibration"] |= {"max_components": 5, "scope_confidence": 0.999}
     document["acceptance"] = {"max_rmsep": 1.0, "max_bias": 0.8, "min_validation_batches": 3, "max_early_endpoints": 0}
+    document["validation"] = {}
+    document["homogeneity"]["sensors"] = {"risk_per_batch": 0.02, "allowed_difference": 0.1}
     return Method.from_document(document)
 
 

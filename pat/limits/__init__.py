@@ -11,7 +11,9 @@ from pat.limits.distances import (
 from pat.limits.factors import (
     bias_critical,
     binomial_interval,
+    chi2_quantile,
     f_quantile,
+    f_upper_p,
     log_tolerance_limit,
     lower_log_tolerance_limit,
     normal_tolerance_factor,
@@ -20,6 +22,7 @@ from pat.limits.factors import (
     sd_upper_factor,
     t_quantile,
     t_two_sided_p,
+    t_upper_p,
     tolerance_limit,
 )
 from pat.limits.residuals import (
@@ -33,7 +36,9 @@ from pat.limits.residuals import (
 __all__ = [
     "bias_critical",
     "binomial_interval",
+    "chi2_quantile",
     "f_quantile",
+    "f_upper_p",
     "full_distance_limit",
     "hotelling_t2_calibration_limit",
     "hotelling_t2_limit",
@@ -51,6 +56,7 @@ __all__ = [
     "sd_upper_factor",
     "t_quantile",
     "t_two_sided_p",
+    "t_upper_p",
     "three_moment_limit",
     "three_moment_quantile",
     "tolerance_limit",

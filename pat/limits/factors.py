@@ -25,7 +25,7 @@ def require_share(name: str, value: float) -> None:
 
 
 def f_quantile(p: float, d1: float, d2: float) -> float:
-    """Quantile of the F distribution at probability `p`; the degrees of freedom may be fractions.
+    """Quantile of the F distribution at probability `p`; the degrees of freedom may be fractions, or infinite.
 
     Examples
     --------
@@ -34,7 +34,22 @@ def f_quantile(p: float, d1: float, d2: float) -> float:
     """
     require_share("p", p)
     require(d1 > 0 and d2 > 0, f"degrees of freedom must be positive, got {d1} and {d2}")
-    return float(stats.f.ppf(p, d1, d2))
+    if math.isinf(d1):
+        return 1.0 if math.isinf(d2) else d2 / chi2_quantile(1.0 - p, d2)
+    return chi2_quantile(p, d1) / d1 if math.isinf(d2) else float(stats.f.ppf(p, d1, d2))
+
+
+def f_upper_p(f: float, d1: float, d2: float) -> float:
+    """Chance that an F statistic with `d1` and `d2` degrees of freedom exceeds `f`."""
+    require(d1 > 0 and d2 > 0, f"degrees of freedom must be positive, got {d1} and {d2}")
+    return float(stats.f.sf(f, d1, d2))
+
+
+def chi2_quantile(p: float, df: float) -> float:
+    """Quantile of chi-square at probability `p`; the degrees of freedom may be a fraction."""
+    require_share("p", p)
+    require(df > 0, f"degrees of freedom must be positive, got {df}")
+    return float(stats.chi2.ppf(p, df))
 
 
 def prediction_half_width(error: PredictionError, leverage: Array, confidence: float) -> Array:
@@ -127,12 +142,13 @@ def bias_critical(n: int, alpha: float) -> float:
     return float(stats.t.ppf(1.0 - alpha / 2.0, n - 1)) / math.sqrt(n)
 
 
-def binomial_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def binomial_interval(count: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Return the two-sided interval of a chance of which `count` of `n` trials are known.
 
     Parameters
     ----------
-    count, n : int
+    count, n : float
+        Fractions where trials depend on each other and `n` is their effective number.
     confidence : float
 
     References
@@ -157,3 +173,9 @@ def t_two_sided_p(t: float, df: float) -> float:
     """Two-sided p value of Student's t."""
     require(df > 0, f"degrees of freedom must be positive, got {df}")
     return float(2.0 * stats.t.sf(abs(t), df))
+
+
+def t_upper_p(t: float, df: float) -> float:
+    """Chance that Student's t exceeds `t`."""
+    require(df > 0, f"degrees of freedom must be positive, got {df}")
+    return float(stats.t.sf(t, df))

@@ -73,6 +73,8 @@ def build(
         digest=digest,
         criteria=wording.criteria(validation),
         notes=validation.document["notes"],
+        dossier=wording.dossier(validation),
+        registration=validation.document["registration"],
         folds=wording.folds(calibration),
         components=wording.components(calibration),
         merit=wording.merit(calibration, validation),
@@ -92,8 +94,15 @@ def build(
             "Validation spectra": validation.document["data_sha256"],
             "Truth of the validation blends": validation.document["truth_sha256"],
             "Method document": validation.document["method_sha256"],
+            **{f"Evidence: {name.replace('_', ' ')}": value for name, value in _own(validation).items()},
         },
     )
+
+
+def _own(validation: Validation) -> dict[str, str | None]:
+    """Evidence that stands under no other name among the hashes."""
+    others = ("method", "calibration_data", "validation_data", "truth", "digest")
+    return {k: v for k, v in validation.document["dossier"]["evidence"].items() if k not in others}
 
 
 def _require_shown(method: Method, calibration: Calibration, raw: xr.Dataset, treated: xr.Dataset) -> None:
@@ -122,6 +131,11 @@ def _figures(
         "scope": plots.scope(calibration, validation),
         "vector": plots.regression_vector(calibration, pure),
     }
+    shown = {item["id"]: item["values"] for item in validation.document["dossier"]["items"]}
+    if shown["9.5"]:
+        drawn["profile"] = plots.accuracy_profile(method, validation)
+    if shown["9.8"]:
+        drawn["perturbations"] = plots.perturbations(validation)
     if validation.profiles:
         drawn["overview"] = plots.blend_overview(validation.profiles, method)
     return {name: plots.to_svg(figure, name) for name, figure in drawn.items()}

@@ -62,7 +62,19 @@ def about(calibration: Calibration) -> list[tuple[str, str]]:
         ("Wavelengths", _wavelengths(calibration)),
         ("Treatment", " → ".join(_step(step) for step in method.document()["preprocessing"]) or "none"),
         ("Model", f"PLS, {components_in_words(calibration.model.n_components)}"),
+        *([("Transfer", _transfer(calibration.transfer))] if calibration.transfer else []),
     ]
+
+
+def _transfer(record: dict[str, Any]) -> str:
+    """Say which instrument a calibration was brought to, from which one, and by what."""
+    places = {"ds": "direct standardisation", "pds": "piecewise direct standardisation", "slope_bias": "slope and bias"}
+    after = record.get("after_steps")
+    place = "" if after is None else " of raw spectra" if after == 0 else f" after {after} of the steps above"
+    return (
+        f"to instrument {record['to']} by {places[record['method']]}{place}, from {len(record['samples'])} samples "
+        f"measured on both; calibrated on instrument {record['from']} (artefact {record['parent']['digest'][:12]})"
+    )
 
 
 def _wavelengths(calibration: Calibration) -> str:
@@ -153,6 +165,16 @@ def criteria(validation: Validation) -> list[dict[str, Any]]:
         name = PLAIN[criterion["name"]]
         required = criterion["required"].replace("<=", "≤").replace(">=", "≥")
         rows.append({"name": name, "required": required, "found": text, "passed": criterion["passed"]})
+    return rows
+
+
+def dossier(validation: Validation) -> list[dict[str, Any]]:
+    """List the items of the dossier: id, title, asked, found, verdict, evidence."""
+    rows = []
+    for item in validation.document["dossier"]["items"]:
+        asked = item["asked"].replace("<=", "≤").replace(">=", "≥")
+        ids = ", ".join(name.replace("_", " ") for name in item["evidence"])
+        rows.append({**item, "asked": asked, "found": item["found"].replace(" -", " −"), "evidence": ids})
     return rows
 
 
@@ -253,7 +275,33 @@ def claim_rows(homogeneity: HomogeneityModel) -> list[Row]:
         Row(
             "Registered run", f"{rule.min_revolutions} to {rule.max_revolutions} revolutions", "no end-point outside it"
         ),
+        *_alarm_rows(homogeneity),
     ]
+
+
+def _alarm_rows(homogeneity: HomogeneityModel) -> list[Row]:
+    """Alarms beside the end-point that the method registers."""
+    alarm, agreement, units = homogeneity.alarm, homogeneity.agreement, homogeneity.claim["units"]
+    rows = []
+    if alarm is not None:
+        rows.append(
+            Row(
+                "Segregation alarm",
+                f"{percent(alarm.risk)} per discharge",
+                f"chance that an even blend raises it within {alarm.readings} readings, up to an autocorrelation of "
+                f"{number(alarm.phi, '.2f')}; the first {alarm.reference} readings are only compared with",
+            )
+        )
+    if agreement is not None:
+        rows.append(
+            Row(
+                "Sensors that disagree",
+                f"{percent(agreement.risk)} per batch",
+                f"chance that up to {agreement.sensors} sensors which see the same raise the alarm within "
+                f"{agreement.revolutions} revolutions; means may differ by {number(agreement.allowed)} {units}",
+            )
+        )
+    return rows
 
 
 def statistic_rows(homogeneity: HomogeneityModel) -> list[tuple[str, str, str, str]]:

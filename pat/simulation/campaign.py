@@ -72,6 +72,7 @@ def campaign(seed: int = SEED) -> dict[str, list[Batch]]:
             *_blends(seed, "B", "blend_validation", 5000, "2026-06-01", _VALIDATION_BLENDS),
             *_blends(seed, "H", "held_out", 6000, "2026-07-01", [("good", 180, None)]),
         ],
+        "specificity": list(_specificity(seed)),
         "new_references": list(_design(seed, "N", "calibration", 7000, "2026-09-07", np.linspace(7.5, 12.5, 9), 3, 8)),
     }
 
@@ -182,7 +183,26 @@ def _repeatability(seed: int) -> Iterator[Batch]:
     for i in range(4):
         lot, day = Lot("standard"), _day(seed, 3000 + i, _date("2026-04-29", i))
         run = simulate_static(TARGET, 80, (seed, _BATCH, 3000 + i), lot=lot, day=day)
-        yield _reference_batch(seed, 3000 + i, run, f"R{i + 1:02d}", "repeatability", lot, day, 0)
+        # In the afternoon: on its last day the instrument is at the first accepted blend in the morning.
+        yield _reference_batch(seed, 3000 + i, run, f"R{i + 1:02d}", "repeatability", lot, day, 6)
+
+
+_MUST_REFUSE = (
+    ("placebo", 0.0, None),
+    ("half_strength", 0.5 * TARGET, None),
+    ("double_strength", 2.0 * TARGET, None),
+    ("other_filler", TARGET, 0.95),
+)
+"""What a method of this product must refuse: kind, content (% w/w), and the share of cellulose in the filler."""
+
+
+def _specificity(seed: int) -> Iterator[Batch]:
+    """Two batches of each powder that is not this product, without references: nothing of them is to be measured."""
+    for i, (kind, content, mcc_share) in enumerate(kind for kind in _MUST_REFUSE for _ in range(2)):
+        lot, day = _lot(seed, 8000 + i, f"LS{i + 1}"), _day(seed, 8000 + i, _date("2026-05-19", i))
+        lot = lot if mcc_share is None else replace(lot, mcc_share=mcc_share)
+        run = replace(simulate_samples(content, 8, (seed, _BATCH, 8000 + i), lot=lot, day=day), kind=kind)
+        yield Batch(_placed(run, f"S{i + 1:02d}", day.name, 0), "specificity", lot.name, day.name, "laboratory")
 
 
 def _blends(

@@ -153,7 +153,7 @@ class Powder:
         Returns
         -------
         float
-            RSD (1 = 100 %).
+            RSD (1 = 100 %); 0 of a placebo, in which no grain of the API is.
 
         Notes
         -----
@@ -165,6 +165,8 @@ class Powder:
         Stange, Chem.-Ing.-Tech. 26 (1954) 331.
         """
         fraction = content / 100.0
+        if fraction == 0.0:
+            return 0.0
         grain_mg = self.density * np.pi / 6.0 * (self.diameter * 1e-4) ** 3 * 1e3
         variance = (1.0 - fraction) / fraction * grain_mg * (1.0 + self.mass_cv**2) / self.scrutinised_mass
         return float(np.sqrt(variance))

@@ -31,6 +31,7 @@ ROLES = (
     "blend_validation",
     "held_out",
     "interference",
+    "specificity",
 )
 
 _COORDINATES = {

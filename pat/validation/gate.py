@@ -30,6 +30,14 @@ PLAIN = {
     "max_uniform_while_not": "Blends called uniform for too long while they were not",
     "max_unseen_faults": "Fouled windows not reported, at any time of the run",
     "max_median_delay": "Median delay of the end-point",
+    "accuracy_limit": "Accuracy profile, largest tolerance limit",
+    "max_repeatability": "Repeatability",
+    "max_intermediate_precision": "Intermediate precision",
+    "min_refused": "Share refused of what is not the product",
+    "max_rmsecv_ratio": "RMSECV over RMSEC",
+    "max_rmsep_ratio": "RMSEP over the reference method's error",
+    "parallel_margin": "Difference from parallel samples shown to be small",
+    "max_wrong_share": "Robustness: share accepted and wrong",
 }
 """What each criterion of the method asks, in words for people."""
 
@@ -147,19 +155,19 @@ def assess(
 
 
 def _figure_criteria(rules: AcceptanceCriteria, figures: Figures, units: str) -> Iterator[Criterion]:
-    yield _at_most("max_rmsep", rules.max_rmsep, figures.rmsep, units)
+    yield at_most("max_rmsep", rules.max_rmsep, figures.rmsep, units)
     if rules.max_sep is not None:
-        yield _at_most("max_sep", rules.max_sep, figures.sep, units)
+        yield at_most("max_sep", rules.max_sep, figures.sep, units)
     if rules.max_bias is not None:
-        yield _at_most("max_bias", rules.max_bias, abs(figures.bias), units)
+        yield at_most("max_bias", rules.max_bias, abs(figures.bias), units)
     if rules.bias_alpha is not None:
-        yield _at_least("bias_alpha", rules.bias_alpha, figures.bias_p, "p value")
+        yield at_least("bias_alpha", rules.bias_alpha, figures.bias_p, "p value")
     if rules.slope is not None:
         low, high = rules.slope
         required = f"{low:g} to {high:g}"
         yield Criterion("slope", required, finite_or_none(figures.slope), low <= figures.slope <= high)
     if rules.min_r2 is not None:
-        yield _at_least("min_r2", rules.min_r2, figures.r2, "")
+        yield at_least("min_r2", rules.min_r2, figures.r2, "")
 
 
 def _endpoint_criteria(rules: AcceptanceCriteria, cases: Sequence[EndpointCase]) -> Iterator[Criterion]:
@@ -175,16 +183,18 @@ def _endpoint_criteria(rules: AcceptanceCriteria, cases: Sequence[EndpointCase])
     )
     for name, limit, faults, what in counted:
         if limit is not None:
-            yield _at_most(name, limit, sum(faults) if faults else math.nan, f"of {len(faults)} {what}")
+            yield at_most(name, limit, sum(faults) if faults else math.nan, f"of {len(faults)} {what}")
     if rules.max_median_delay is not None:
         delays = [case.delay for case in cases if case.outcome is Outcome.ON_TIME and case.delay is not None]
         delay = statistics.median(delays) if delays else math.nan
-        yield _at_most("max_median_delay", rules.max_median_delay, delay, "revolutions")
+        yield at_most("max_median_delay", rules.max_median_delay, delay, "revolutions")
 
 
-def _at_most(name: str, limit: float, found: float, units: str) -> Criterion:
+def at_most(name: str, limit: float, found: float, units: str) -> Criterion:
+    """Return the criterion that what was found is at most a limit; NaN does not meet it."""
     return Criterion(name, f"<= {limit:g} {units}".rstrip(), finite_or_none(found), found <= limit)
 
 
-def _at_least(name: str, limit: float, found: float, units: str) -> Criterion:
+def at_least(name: str, limit: float, found: float, units: str) -> Criterion:
+    """Return the criterion that what was found is at least a limit; NaN does not meet it."""
     return Criterion(name, f">= {limit:g} {units}".rstrip(), finite_or_none(found), found >= limit)

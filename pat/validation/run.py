@@ -28,9 +28,14 @@ from pat.scorer import Scorer
 from pat.scorer.proof import follow_known
 from pat.spectra import batch_facts, batches_with_role, select_batches
 from pat.treatment import data_sha256, require_reference
+from pat.validation import dossier
+from pat.validation.dossier import Found, readings_of
+from pat.validation.dossier.compared import compared
+from pat.validation.dossier.perturbed import perturbed
 from pat.validation.endpoints import EndpointCase
 from pat.validation.figures import figures_of_merit
 from pat.validation.gate import PLAIN, assess
+from pat.validation.registration import Registration, require_registered, table_sha256
 
 _PREDICTIONS, _PROFILES, _BLEND = "predictions.npz", "profiles.json", "known_blend.npz"
 _RECORD = Record("validation", "validation.json", (_PREDICTIONS, _PROFILES, _BLEND), format=1, command="pat validate")
@@ -212,6 +217,8 @@ def validate(
     raw: xr.Dataset,
     truth: pd.DataFrame | None = None,
     *,
+    parallel: pd.DataFrame | None = None,
+    registration: Registration | None = None,
     progress: str | None = None,
 ) -> Validation:
     """Validate a calibrated method on batches that it has never seen.
@@ -224,9 +231,14 @@ def validate(
         None for a method that follows no blend.
     raw : Dataset
         Raw spectra, of the store that the calibration was made from or of another, with batches of the roles
-        ``validation`` and, for end-points, ``blend_validation``.
+        ``validation`` and, for end-points, ``blend_validation``. A calibration that was transferred is validated by
+        the spectra of its instrument alone.
     truth : DataFrame, optional
         Truth of the validation blends: ``batch``, ``revolution``, ``uniform``, ``state`` and the true values.
+    parallel : DataFrame, optional
+        Thief samples or dosage units of validation blends: columns ``batch`` and ``value``.
+    registration : Registration, optional
+        What criteria and data were committed to beforehand; the dossier says so where there was none.
     progress : str, optional
         Label of a progress bar.
 
@@ -236,9 +248,12 @@ def validate(
         If method, models and spectra do not belong together, or there is a homogeneity model but no truth to judge its
         end-points by.
     Refusal
-        If a validation batch or lot was used before, or there are too few batches.
+        If a validation batch or lot was used before, there are too few batches, or criteria or data are others than
+        were registered.
     """
-    content = assemble(method, calibration, homogeneity)
+    if registration is not None:
+        require_registered(registration, method, raw, truth)
+    content, raw = assemble(method, calibration, homogeneity), calibration.spectra_of(raw)
     calibration.require_fit(method, raw["wavelength"].values)
     require_reference(method, raw)
     samples, scorer = batches_with_role(raw, "validation"), Scorer(content)
@@ -249,9 +264,27 @@ def validate(
     used, lots = used_batches(calibration, homogeneity), _lots(calibration, homogeneity, raw)
     gate = assess(method, figures, cases, validation=samples, used=used, lots=lots)
     known = _known_profile(profiles)
+    found = Found(
+        method=method,
+        calibration=calibration,
+        raw=raw,
+        figures=figures,
+        predictions=predictions,
+        cases=cases,
+        gate=gate,
+        claim=homogeneity.claim if homogeneity else None,
+        repeats=readings_of(scorer, raw, "repeatability"),
+        foreign=readings_of(scorer, raw, "specificity"),
+        robust=list(perturbed(method, scorer, compute.load(select_batches(raw, samples)))),
+        parallel=list(compared(method, profiles, parallel)),
+        registration=None if registration is None else registration.to_dict(),
+        digest=content.digest,
+    )
+    items = dossier.build(found, _evidence(found, profiles, truth, parallel))
+    criteria = [*gate.criteria, *items.criteria]
     document = {
-        "passed": gate.passed,
-        "criteria": [asdict(criterion) for criterion in gate.criteria],
+        "passed": all(criterion.passed for criterion in criteria),
+        "criteria": [asdict(criterion) for criterion in criteria],
         "notes": list(gate.notes),
         "figures": figures.to_dict() | {"in_scope_share": float(predictions["in_scope"].mean())},
         "endpoints": [case.to_dict() for case in cases],
@@ -261,14 +294,35 @@ def validate(
         "method_sha256": method.sha256,
         "calibration_sha256": calibration.sha256,
         "data_sha256": data_sha256(raw),
-        "truth_sha256": truth_sha256(truth),
+        "truth_sha256": table_sha256(truth),
+        "registration": found.registration,
+        "dossier": items.to_dict(),
     }
     return Validation(document, predictions, profiles, _known_blend(scorer, raw, known) if known else None)
 
 
-def truth_sha256(truth: pd.DataFrame | None) -> str | None:
-    """Return the hash of a table of truth, every digit included; None where there is none."""
-    return None if truth is None else hashlib.sha256(truth.to_csv(index=False).encode()).hexdigest()
+def _evidence(
+    found: Found, profiles: list[Profile], truth: pd.DataFrame | None, parallel: pd.DataFrame | None
+) -> dict[str, str | None]:
+    """Hash what the items of the dossier rest on, by the ids that they name."""
+
+    def of(data: bytes) -> str:
+        return hashlib.sha256(data).hexdigest()
+
+    return {
+        "method": found.method.sha256,
+        "calibration": found.calibration.sha256,
+        "calibration_data": found.calibration.data_sha256,
+        "digest": found.digest,
+        "validation_data": data_sha256(found.raw),
+        "validation_predictions": of(pack(found.predictions)),
+        "validation_blends": of(profiles_json(profiles)) if profiles else None,
+        "truth": table_sha256(truth),
+        "parallel": table_sha256(parallel),
+        "repeatability": of(pack(found.repeats.arrays())),
+        "specificity": of(pack(found.foreign.arrays())),
+        "registration": found.registration["sha256"] if found.registration else None,
+    }
 
 
 def _lots(calibration: Calibration, homogeneity: HomogeneityModel | None, raw: xr.Dataset) -> dict[str, str]:

@@ -195,12 +195,14 @@ BROKEN = [
 ]
 
 
+@pytest.mark.requirement("URS-01")
 @pytest.mark.parametrize(("content", "message"), BROKEN, ids=[message[-50:] for _, message in BROKEN])
 def test_every_violation_is_named(folder, content, message):
     Path("a.csv").write_bytes(content)
     assert message in refused(["a.csv"])
 
 
+@pytest.mark.requirement("URS-01")
 def test_percent_reflectance_is_not_absorbance(folder):
     Path("a.csv").write_text(SPECTRA.replace(",0.", ",45."))
     message = refused(["a.csv"])
@@ -228,6 +230,7 @@ def test_a_batch_under_a_second_name_is_refused_with_both_names_and_rows(folder)
     assert "(1 such spectra in all)" in message
 
 
+@pytest.mark.requirement("URS-01")
 def test_a_file_that_is_given_twice_or_copied_is_refused(folder):
     assert "a.csv: expected every file once, got it again" in refused(["a.csv", "./a.csv"])
     Path("copy.csv").write_text(SPECTRA)
@@ -287,7 +290,7 @@ def test_what_is_not_there_or_not_a_file(folder):
         (
             FACTS.replace("validation", "validaton"),
             "facts.csv, line 2, column `role`: expected one of calibration, new_reference, validation, repeatability, "
-            "accepted, blend_validation, held_out, interference, got 'validaton'",
+            "accepted, blend_validation, held_out, interference, specificity, got 'validaton'",
         ),
         (FACTS.replace("validation", ""), "facts.csv, line 2, column `role`: expected one of calibration"),
         (

@@ -67,7 +67,7 @@ BROKEN = [
     (
         changed("role", 1, "acepted"),
         "`role` row 1 (batch 'B2'): expected one of calibration, new_reference, validation, repeatability, accepted, "
-        "blend_validation, held_out, interference, got 'acepted'",
+        "blend_validation, held_out, interference, specificity, got 'acepted'",
     ),
     (changed("role", 0, ""), "`role` row 0 (batch 'B1'): expected one of calibration"),
     # names that differ by capitals alone
@@ -106,6 +106,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.requirement("URS-01")
 @pytest.mark.parametrize(("change", "message"), BROKEN, ids=[message[:60] for _, message in BROKEN])
 def test_every_violation_is_named(change, message):
     with pytest.raises(SpectraError) as caught:
@@ -131,6 +132,7 @@ def test_runs_are_kept_apart_by_instrument_and_may_be_interleaved():
     small_spectra((8,), time=time, revolution=np.repeat(np.arange(4.0), 2), instrument=["NIR-1", "NIR-2"] * 4)
 
 
+@pytest.mark.requirement("URS-01")
 def test_order_is_checked_within_interleaved_batches():
     # B1 B2 B1 B2: no neighbouring rows are of one batch, and row 3 repeats the revolution of row 1.
     ds = small_spectra((2, 2)).isel(spectrum=[0, 2, 1, 3])

@@ -40,6 +40,7 @@ def run(program: str, *arguments: str | Path | int) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.requirement("URS-03")
 @pytest.mark.parametrize("size", [100, 3_000, 300_000], ids=["metadata", "facts", "absorbance"])
 def test_a_store_that_is_there_stays_and_nothing_is_left(tmp_path, size):
     path = tmp_path / "treated.zarr"
@@ -50,7 +51,9 @@ def test_a_store_that_is_there_stays_and_nothing_is_left(tmp_path, size):
     assert open_store(path, verify=True).attrs["sha256"] == digest
 
 
-def test_a_person_reads_one_line(tmp_path):
+def test_a_person_reads_one_line(tmp_path, tmp_path_factory, monkeypatch):
+    # A trail of its own, which is still below the limit: the command is refused where it cannot be recorded.
+    monkeypatch.setenv("PAT_TRAIL", str(tmp_path_factory.mktemp("trail") / "trail.jsonl"))
     rng = np.random.default_rng(0)
     write_csv(tmp_path / "spectra.csv", {"B-1": rng.uniform(0.1, 1.0, (60, WAVELENGTH.size))})
     done = run(IMPORT, tmp_path / "spectra.csv", tmp_path / "raw.zarr", 3_000)

@@ -147,6 +147,7 @@ def test_the_hash_does_not_depend_on_chunks_order_of_variables_or_attributes():
     assert content_sha256(ds.transpose(..., "spectrum").transpose("spectrum", ...)) == expected
 
 
+@pytest.mark.requirement("URS-02")
 def test_the_hash_depends_on_every_value():
     ds = small_spectra()
     seen = {content_sha256(ds)}
@@ -162,6 +163,7 @@ def test_the_hash_depends_on_every_value():
 # --- raw spectra are never changed
 
 
+@pytest.mark.requirement("URS-02")
 def test_a_store_is_not_overwritten(tmp_path):
     path = tmp_path / "raw.zarr"
     ds = small_spectra()
@@ -174,6 +176,7 @@ def test_a_store_is_not_overwritten(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.requirement("URS-02")
 def test_a_derived_store_is_replaced_and_knows_its_source(tmp_path):
     raw = write_store(small_spectra(), tmp_path / "raw.zarr")
     ds = open_store(tmp_path / "raw.zarr")
@@ -309,6 +312,7 @@ write_store(derive(ds, lazy), sys.argv[1], replace=True)
 """
 
 
+@pytest.mark.requirement("URS-03")
 @pytest.mark.parametrize("existing", [False, True])
 def test_a_write_that_is_killed_leaves_what_was_there(tmp_path, existing):
     path = tmp_path / "treated.zarr"
@@ -372,6 +376,7 @@ def test_a_worker_without_the_folder_is_an_error(store, tmp_path):
         pickle.loads(sent).load()
 
 
+@pytest.mark.requirement("URS-02")
 @pytest.mark.parametrize("position", [0, 0.3, 0.6, -1])
 def test_a_flipped_byte_never_becomes_a_number(store, position):
     chunk = store / "absorbance/c/0/0"
@@ -395,6 +400,7 @@ def test_every_truncated_file_is_an_error(store, tmp_path):
         shutil.rmtree(copy)
 
 
+@pytest.mark.requirement("URS-02")
 @pytest.mark.parametrize("name", ["absorbance", "api", "speed"])
 def test_changed_values_are_found(store, name):
     zarr.open_array(store / name, mode="r+")[0] = 0.25

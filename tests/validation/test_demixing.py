@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 METHOD = Method.load(ROOT / "models" / "demo" / "method.yaml")
-FILES = ("calibration", "validation", "repeatability", "accepted_blends", "blends")
+FILES = ("calibration", "validation", "repeatability", "accepted_blends", "blends", "specificity")
 # Seeds of their own: other blends than those of tests/test_endpoint_study.py and of `make bench`.
 _SEED, _BLENDS = 60_113, 30
 

@@ -28,6 +28,7 @@ def means(values: Array, batch: IntArray) -> Array:
     return np.array([values[batch == code].mean() for code in np.unique(batch)])
 
 
+@pytest.mark.requirement("URS-21")
 def test_by_hand() -> None:
     """Errors 0.1, -0.1, 0.3, 0.1: bias 0.1, sum of squares 0.12, squares about the bias 0.08."""
     reference = np.array([8.0, 9.0, 10.0, 13.0])
@@ -45,6 +46,7 @@ def test_by_hand() -> None:
     assert (figures.n, figures.n_batches, figures.n_missing) == (4, 4, 0)
 
 
+@pytest.mark.requirement("URS-21")
 def test_against_other_programs(clustered: tuple[Array, Array, IntArray]) -> None:
     reference, predicted, batch = clustered
     figures = figures_of_merit(reference, predicted, batch)
@@ -59,6 +61,7 @@ def test_against_other_programs(clustered: tuple[Array, Array, IntArray]) -> Non
     assert figures.response_slope_lower == pytest.approx(lower)
 
 
+@pytest.mark.requirement("URS-21")
 def test_slope_test_is_the_one_of_iso_12099(clustered: tuple[Array, Array, IntArray]) -> None:
     """By its formula: t = |b - 1| sqrt(s_predicted^2 (n - 1) / s_residual^2), n - 2 degrees of freedom."""
     reference, predicted, batch = clustered
@@ -136,6 +139,7 @@ def simulated_validation(rng: np.random.Generator, slope: float = 1.0) -> Figure
     return figures_of_merit(reference, predicted, batch)
 
 
+@pytest.mark.requirement("URS-21")
 def test_size_of_the_bias_test() -> None:
     """Over batch means 5 % of unbiased methods are called biased; over spectra more than half would be."""
     rng = np.random.default_rng(20)

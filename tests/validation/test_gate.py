@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 
 from pat.errors import Refusal
-from pat.method import AcceptanceCriteria, Method
+from pat.method import AcceptanceCriteria, Method, ValidationRules
 from pat.validation.endpoints import EndpointCase, Outcome
 from pat.validation.figures import Figures
 from pat.validation.gate import PLAIN, Gate, assess, require_independent
 
+# Keys that are no criteria: how blends and models are compared, what a person states, and what a limit is set on.
+NO_CRITERIA = {
+    *("endpoint_tolerance", "retraining_margin", "intended_use", "risk_level", "reference_method", "reference_error"),
+    *("qualification", "monitoring", "accuracy_share", "allowed_change"),
+}
 DOCUMENT = Method.load(Path(__file__).parents[2] / "models" / "demo" / "method.yaml").document()
 FIGURES = Figures(
     n=200,
@@ -133,6 +138,7 @@ def test_median_delay_is_that_of_blends_on_time() -> None:
     assert not judge({"max_median_delay": 29}, cases=cases).passed
 
 
+@pytest.mark.requirement("URS-28")
 @pytest.mark.parametrize(
     "key",
     ["max_early_endpoints", "max_false_endpoints", "max_uniform_while_not", "max_unseen_faults", "max_median_delay"],
@@ -143,17 +149,17 @@ def test_a_criterion_with_nothing_to_judge_by_is_not_met(key: str) -> None:
     assert gate.criteria[-1].found is None
 
 
+@pytest.mark.requirement("URS-28")
 def test_every_criterion_of_the_method_is_judged() -> None:
-    """Keys of the acceptance section that are no criteria: the tolerance, which says how blends are judged."""
     cases = [blend(Outcome.ON_TIME, 30, fault_seen=True)]
     gate = assess(Method.from_document(DOCUMENT), FIGURES, cases, validation=["V"], used=["C"])
     assert gate.passed
-    asked = {key for key, value in DOCUMENT["acceptance"].items() if value is not None} - {"endpoint_tolerance"}
+    asked = {key for key, value in DOCUMENT["acceptance"].items() if value is not None} - NO_CRITERIA
     assert {criterion.name for criterion in gate.criteria} == asked
 
 
 def test_every_criterion_has_its_line_in_words() -> None:
-    keys = set(AcceptanceCriteria.model_fields) - {"endpoint_tolerance"}
+    keys = (set(AcceptanceCriteria.model_fields) | set(ValidationRules.model_fields)) - NO_CRITERIA
     assert set(PLAIN) == keys
     assert len(set(PLAIN.values())) == len(keys)
     assert not any("_" in words or words in keys for words in PLAIN.values())
@@ -164,6 +170,7 @@ def test_too_few_batches_get_no_verdict() -> None:
         judge({"min_validation_batches": 8}, replace(FIGURES, n_batches=7))
 
 
+@pytest.mark.requirement("URS-20")
 @pytest.mark.parametrize(
     ("validation", "used", "lots", "message"),
     [
@@ -197,6 +204,7 @@ def test_unknown_lots_are_noted() -> None:
     assert notes({"V1": "L1", "B1": "L4", "C1": "L2", "C2": "L3"}) == ()
 
 
+@pytest.mark.requirement("URS-20")
 def test_a_blend_of_a_lot_that_was_used_is_refused() -> None:
     """Not only the validation samples: a blend too, and any batch that the rule was made from."""
     method = Method.from_document({**DOCUMENT, "acceptance": {"max_rmsep": 0.3}})
@@ -205,6 +213,7 @@ def test_a_blend_of_a_lot_that_was_used_is_refused() -> None:
         assess(method, FIGURES, [blend(Outcome.ON_TIME, 30, "B1")], validation=["V1"], used=["C1", "A1"], lots=lots)
 
 
+@pytest.mark.requirement("URS-20")
 def test_a_blend_that_the_rule_was_made_from_is_refused() -> None:
     with pytest.raises(Refusal, match="made from C1"):
         judge({}, cases=[blend(Outcome.ON_TIME, 10, batch="C1")])

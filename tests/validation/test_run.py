@@ -19,7 +19,8 @@ from pat.method import Method
 from pat.scorer import Scorer
 from pat.spectra import content_sha256, select_batches
 from pat.treatment import treat
-from pat.validation.run import Validation, predict_batches, truth_sha256, validate
+from pat.validation.registration import table_sha256
+from pat.validation.run import Validation, predict_batches, validate
 from tests.small_campaign import Campaign, dataset, write_campaign
 from tests.validated import Validated, validated
 
@@ -46,9 +47,9 @@ def test_it_says_what_was_validated(made: Validated) -> None:
 
 def test_the_truths_hash_follows_its_last_digit() -> None:
     truth = pd.DataFrame({"batch": ["B"], "revolution": [1.0], "true_value": [0.1]})
-    assert truth_sha256(truth) == truth_sha256(truth.copy())
-    assert truth_sha256(truth) != truth_sha256(truth.assign(true_value=np.nextafter(0.1, 1.0)))
-    assert truth_sha256(None) is None
+    assert table_sha256(truth) == table_sha256(truth.copy())
+    assert table_sha256(truth) != table_sha256(truth.assign(true_value=np.nextafter(0.1, 1.0)))
+    assert table_sha256(None) is None
 
 
 def test_it_gives_the_content_that_was_validated_and_no_other(made: Validated) -> None:
