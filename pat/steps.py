@@ -223,6 +223,31 @@ class Osc(Section):
     """The directions; `calibration`: to be learnt."""
 
 
+class Standardise(Section):
+    """Bring spectra of one instrument to the axis and the response of another; `pat transfer` learns it.
+
+    Each wavelength is a weighted sum of neighbouring channels, plus a few directions times the whole spectrum, plus an
+    offset.
+    """
+
+    step: Literal["standardise"]
+    """Name of the step."""
+    source: Spectrum
+    """Axis of this step (nm), of the instrument that the spectra come from; on another one the step is refused."""
+    target: Spectrum
+    """Axis that the spectra are brought to (nm)."""
+    first: Annotated[tuple[Count, ...], Field(min_length=2)]
+    """First channel, counted from 0, that each wavelength of the target is computed from."""
+    weights: Annotated[tuple[Annotated[tuple[float, ...], Field(min_length=1)], ...], Field(min_length=2)]
+    """For each wavelength of the target the weights of this channel and of those after it, as many for all."""
+    inner: tuple[Spectrum, ...] = ()
+    """For each direction a spectrum on the source's axis, whose product with the spectrum is its size."""
+    outer: tuple[Spectrum, ...] = ()
+    """For each direction a spectrum on the target's axis, which is added so many times."""
+    offset: Spectrum
+    """Spectrum on the target's axis that is added to every one."""
+
+
 class Baseline(Section):
     """Baseline correction by pybaselines; the scorer then needs pybaselines too."""
 
@@ -260,6 +285,7 @@ _Step = (
     | Scale
     | Epo
     | Osc
+    | Standardise
     | Baseline
 )
 Step = Annotated[_Step, Field(discriminator="step")]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from pat.artefact import Content, model_arrays, pack, unpack
@@ -18,6 +19,7 @@ from pat.core.types import Array
 from pat.errors import InputError
 from pat.method import Method
 from pat.records import Record
+from pat.spectra import select_instrument
 
 _ARRAYS = "calibration.npz"
 _RECORD = Record("calibration", "calibration.json", (_ARRAYS,), format=3, command="pat calibrate")
@@ -60,7 +62,8 @@ class Calibration:
     method : Method
         As it is written.
     steps : list of dict
-        Its preprocessing steps, with what they learnt from the calibration spectra as numbers.
+        Its preprocessing steps, with what they learnt from the calibration spectra as numbers; where the calibration
+        was transferred, with a step ``standardise`` among them.
     wavelength : ndarray of shape (p_native,)
         Native axis (nm) that the method's treatment starts from.
     model : PLSModel
@@ -80,6 +83,9 @@ class Calibration:
         Lot of each of these batches, where it is known.
     data_sha256 : str
         Hash of the raw content that the spectra come from.
+    transfer : dict, optional
+        Where the calibration was brought to another instrument, what it came from and how: see `pat.transfer`. Its
+        model, cross-validation and figures are then the parent's, its steps and batches those of the transfer as well.
     """
 
     method: Method
@@ -93,6 +99,22 @@ class Calibration:
     batches: list[str]
     lots: dict[str, str]
     data_sha256: str
+    transfer: dict[str, Any] | None = None
+
+    @property
+    def instrument(self) -> str | None:
+        """The one instrument that a transferred calibration is for; None for one that says nothing of instruments."""
+        return None if self.transfer is None else str(self.transfer["to"])
+
+    def spectra_of(self, raw: xr.Dataset) -> xr.Dataset:
+        """Return those raw spectra that the calibration is for: all, or those of its instrument.
+
+        Raises
+        ------
+        SpectraError
+            If that instrument has none.
+        """
+        return raw if self.instrument is None else select_instrument(raw, self.instrument)
 
     @cached_property
     def learnt(self) -> Method:
@@ -143,6 +165,7 @@ class Calibration:
             "batches": self.batches,
             "lots": self.lots,
             "data_sha256": self.data_sha256,
+            **({} if self.transfer is None else {"transfer": self.transfer}),
         }
 
     def save(self, folder: str | Path) -> None:
@@ -188,6 +211,7 @@ class Calibration:
             batches=document["batches"],
             lots=document["lots"],
             data_sha256=document["data_sha256"],
+            transfer=document.get("transfer"),
         )
 
 

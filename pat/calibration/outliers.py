@@ -101,7 +101,8 @@ def outlier_report(calibration: Calibration, ds: xr.Dataset, confidence: float =
     Raises
     ------
     InputError
-        If the spectra are not those of the calibration, or `confidence` lies outside 0 to 1.
+        If the spectra are not those of the calibration, `confidence` lies outside 0 to 1, or the calibration was
+        transferred: its spectra are those of its parent.
 
     Notes
     -----
@@ -115,6 +116,11 @@ def outlier_report(calibration: Calibration, ds: xr.Dataset, confidence: float =
     ----------
     ASTM E1655 for the leverage; Pomerantsev and Rodionova, *J. Chemometrics* 28 (2014) 429 for extremes and outliers.
     """
+    if calibration.transfer is not None:
+        raise InputError(
+            f"what stands out is asked of the calibration on instrument {calibration.transfer['from']!r}, got the one "
+            "that was transferred from it"
+        )
     validated = calibration.cross_validation
     codes = np.unique(validated.batch, return_inverse=True)[1].astype(np.int64)
     rows, own_t2 = _under_the_model(calibration, ds)

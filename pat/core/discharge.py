@@ -1,4 +1,4 @@
-"""Discharge of a blend as a one-dimensional lot: variogram, contrasts along it, pseudo-doses, and what its alarm sums.
+"""Discharge of a blend as a one-dimensional lot: variogram, contrasts along it, and pseudo-doses.
 
 Readings come in the order of discharge; one that was not good is NaN, and keeps its place.
 """
@@ -6,13 +6,12 @@ Readings come in the order of discharge; one that was not good is NaN, and keeps
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from pat.core.blocks import relative
-from pat.core.evidence import Cusum, two_sided_step
 from pat.core.types import Array
 from pat.errors import InputError
 
@@ -100,6 +99,15 @@ class Variogram:
         """Relative standard deviation (%) of two readings next to each other, to be compared with the allowed RSD."""
         return 100.0 * math.sqrt(self.nugget)
 
+    def rows(self) -> list[tuple[str, str]]:
+        """Return its figures, as rows of a name and a text for people."""
+        return [
+            ("nugget", f"{self.nugget_rsd:.2f} % RSD"),
+            ("sill", f"{100.0 * math.sqrt(self.sill):.2f} % RSD"),
+            ("range", "not reached" if self.range is None else f"{self.range} readings"),
+            ("percent nugget", f"{self.percent_nugget:.0f} % (told, nothing is decided by it)"),
+        ]
+
 
 def variogram(h: Array) -> Variogram:
     """Return the variogram of contributions.
@@ -181,6 +189,18 @@ class Contrasts:
     trend: Contrast
     tail: Contrast
     inflation: float
+
+    def rows(self, said: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return their sizes, as rows of a name and a text for people, with what is `said` of each."""
+        sizes = {key: getattr(self, key).size for key in CONTRASTS}
+        return [
+            (words, f"{sizes[key]:{'' if key == 'thirds' else '+'}.2f} % of the mean ({said[key]})")
+            for key, words in CONTRASTS.items()
+        ]
+
+
+CONTRASTS = {"thirds": "SD between thirds", "trend": "change from start to end", "tail": "last 5 % less the rest"}
+"""What each contrast is the size of, in words for people."""
 
 
 def contrasts(values: Array) -> Contrasts:
@@ -273,6 +293,14 @@ class PseudoDoses:
     rsd: float
     blend_rsd: float
 
+    def rows(self) -> list[tuple[str, str]]:
+        """Return their figures, as rows of a name and a text for people."""
+        spread = f"{self.rsd:.2f} % as read, {self.blend_rsd:.2f} % without repeatability"
+        return [
+            ("pseudo-doses", f"{len(self.contents)} of {self.readings} readings"),
+            ("RSD of pseudo-doses", spread),
+        ]
+
 
 def pseudo_doses(values: Array, readings: int, repeatability: float, slope: float = 1.0) -> PseudoDoses:
     """Average readings, one dose after the other, to the mass of a unit dose.
@@ -305,89 +333,3 @@ def pseudo_doses(values: Array, readings: int, repeatability: float, slope: floa
     own = math.sqrt(max(float(variance) - repeatability**2 / readings, 0.0)) / slope
     rsd, blend = (float(relative(np.asarray(sd), mean)) for sd in (math.sqrt(variance), own))
     return PseudoDoses(tuple(contents.tolist()), readings, float(mean), rsd, blend)
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """Constants of the segregation alarm, as plain numbers.
-
-    Attributes
-    ----------
-    risk : float
-        Chance of a false alarm in the whole discharge.
-    readings : int
-        Most readings of a discharge that the risk holds for.
-    reference : int
-        Readings at the start that are only compared with.
-    phi : float
-        Autocorrelation of the readings that the risk holds for.
-    shift : float
-        Change of the mean that is looked for, in SDs of a reading; half of it is the allowance of the sum.
-    ratio : float
-        SD that is looked for, over that of the start.
-    mean_threshold, spread_threshold : float
-        Sums that raise the alarm.
-    """
-
-    risk: float
-    readings: int
-    reference: int
-    phi: float
-    shift: float
-    ratio: float
-    mean_threshold: float
-    spread_threshold: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the constants as plain JSON values."""
-        return asdict(self)
-
-
-class Before:
-    """Mean and spread of all readings so far, of one discharge or of m at once.
-
-    Parameters
-    ----------
-    count : int
-        Readings that it holds.
-    mean, squares : ndarray of shape (m,) or ()
-        Their mean, and the sum of their squared deviations from it.
-    """
-
-    def __init__(self, count: int = 0, mean: Array | float = 0.0, squares: Array | float = 0.0) -> None:
-        self.count, self.mean, self.squares = count, np.asarray(mean, dtype=np.float64), np.asarray(squares)
-
-    def away(self, values: Array) -> Array:
-        """Return how far readings (m,) lie from the mean of those before, in SDs; infinite where these are constant.
-
-        References
-        ----------
-        Hawkins, *The Statistician* 36 (1987) 299: self-starting sums, which no error of a short start leads astray.
-        """
-        apart = values - self.mean
-        spread = np.sqrt(self.squares / (self.count - 1) * (1.0 + 1.0 / self.count))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = np.where(spread > 0.0, apart / spread, np.copysign(np.inf, apart))
-        return np.where(apart == 0.0, 0.0, found)
-
-    def take(self, values: Array) -> None:
-        """Add readings (m,).
-
-        References
-        ----------
-        Welford, *Technometrics* 4 (1962) 419.
-        """
-        self.count += 1
-        apart = values - self.mean
-        self.mean = np.asarray(self.mean + apart / self.count)
-        self.squares = np.asarray(self.squares + apart * (values - self.mean))
-
-
-def mean_step(alarm: Alarm, sums: Array, z: Array) -> Array:
-    """Return the two sums (..., 2) that look for a mean that rises, and one that falls, after deviations z (...)."""
-    return two_sided_step(sums, z, alarm.shift / 2.0)
-
-
-def spread_cusum(alarm: Alarm) -> Cusum:
-    """Return the CUSUM that looks for a spread that grows."""
-    return Cusum(np.ones(1), np.array([alarm.ratio]))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pat.core import blocks
+from pat.core.elementwise import N, at_least, at_most, choose, ratio, sqrt
 from pat.core.types import Array, IntArray
 from pat.errors import InputError
 
@@ -182,32 +183,32 @@ def _ranges(rule: Rule) -> Iterator[tuple[tuple[str, ...], str, bool]]:
     yield names, "leave room for the windows, after the first readings, in the run", window <= rule.max_revolutions
 
 
-def blend_sd(rule: Rule, mean: Array) -> Array:
+def blend_sd(rule: Rule, mean: N) -> N:
     """Return the part of the predictions' standard deviation that a blend exactly at the limit has of its own.
 
     It is `max_rsd` of the mean, or of the target where the mean is higher, times the slope.
     """
-    return np.asarray(rule.slope * rule.max_rsd / 100.0 * np.clip(mean, 0.0, rule.target))
+    return rule.slope * rule.max_rsd / 100.0 * at_most(at_least(mean, 0.0), rule.target)
 
 
-def limit_sd(rule: Rule, centre: Array) -> Array:
+def limit_sd(rule: Rule, centre: N) -> N:
     """Return the standard deviation that predictions of a blend exactly at the limit have about their mean `centre`.
 
     Notes
     -----
     The method's repeatability is added to the blend's own part in quadrature.
     """
-    return np.asarray(np.sqrt(blend_sd(rule, centre) ** 2 + rule.repeatability**2))
+    blend = blend_sd(rule, centre)
+    return sqrt(blend * blend + rule.repeatability * rule.repeatability)
 
 
-def standardised(rule: Rule, value: Array, centre: Array) -> Array:
+def standardised(rule: Rule, value: N, centre: N) -> N:
     """Deviation of a prediction from the mean of the preceding ones, in limit SDs.
 
     The mean of k readings has its own error, so the variance of the difference is 1 + 1/k times one reading's.
     """
-    spread = limit_sd(rule, centre) * np.sqrt(1.0 + 1.0 / rule.centre_size)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(spread > 0.0, (value - centre) / spread, np.inf))
+    spread = limit_sd(rule, centre) * math.sqrt(1.0 + 1.0 / rule.centre_size)
+    return choose(spread > 0.0, ratio(value - centre, spread), math.inf)  # type: ignore[no-any-return]
 
 
 def total_ratio(rule: Rule, ratio: Array) -> Array:
@@ -261,10 +262,16 @@ class Cusum:
     def __init__(self, before: Array, after: Array, weight: Array | float = 1.0) -> None:
         self._constant = weight * np.log(before / after)
         self._gain = weight * (1.0 / before**2 - 1.0 / after**2) / 2.0
+        self._constants, self._gains = np.ravel(self._constant).tolist(), np.ravel(self._gain).tolist()
 
     def step(self, total: Array, z: Array) -> Array:
         """Return the sums (..., k) after deviations z (...)."""
         return np.asarray(np.maximum(total + self._constant + self._gain * (z * z)[..., None], 0.0))
+
+    def step_of_one(self, total: list[float], z: float) -> list[float]:
+        """`step` of one blend, as floats, to the same bits; an array of few values costs more than the arithmetic."""
+        square = z * z
+        return [max(t + c + g * square, 0.0) for t, c, g in zip(total, self._constants, self._gains, strict=True)]
 
     def along(self, total: Array, z: Array, which: IntArray) -> Array:
         """Return where one sum of each of m series stands after every deviation z (m, n), shape (m, n).
@@ -305,7 +312,7 @@ def blend_rsd_upper(rule: Rule, values: Array) -> Array:
     return block_bound(rule, blocks.block_sd(values), blocks.block_mean(values))
 
 
-def block_bound(rule: Rule, sd: Array, mean: Array) -> Array:
+def block_bound(rule: Rule, sd: N, mean: N) -> N:
     """`blend_rsd_upper` of blocks whose SDs and means (...) are known already."""
     return blocks.rsd_upper(sd, mean, rule.upper_factor, rule.repeatability, rule.slope)
 
@@ -316,12 +323,12 @@ def homogeneity_cusum(rule: Rule) -> Cusum:
     return Cusum(np.ones_like(after), after, np.array(rule.weights))
 
 
-def clean_step(rule: Rule, clean: Array, size: Array) -> Array:
+def clean_step(rule: Rule, clean: Any, size: N) -> Any:
     """Return the readings in a row inside `pocket_sd`, after ones that lie `size` limit SDs off."""
-    return np.where(size <= rule.pocket_sd, clean + 1, 0)
+    return choose(size <= rule.pocket_sd, clean + 1, 0)
 
 
-def quiet_step(rule: Rule, quiet: Array, size: Array) -> Array:
+def quiet_step(rule: Rule, quiet: Any, size: N) -> Any:
     """Return the count of readings inside `quiet_sd`, after ones that lie `size` limit SDs off.
 
     Notes
@@ -333,7 +340,8 @@ def quiet_step(rule: Rule, quiet: Array, size: Array) -> Array:
     ----------
     Reynolds and Stoumbos, *J. Qual. Technol.* 31 (1999) 87.
     """
-    return np.where(size <= rule.quiet_sd, quiet + 1, np.maximum(quiet - rule.quiet_cost, 0))
+    fallen = quiet - rule.quiet_cost
+    return choose(size <= rule.quiet_sd, quiet + 1, choose(fallen > 0, fallen, 0))
 
 
 def quiet_along(rule: Rule, quiet: int, size: Array) -> Array:
@@ -357,17 +365,17 @@ def watch_cusum(rule: Rule) -> Cusum:
 _SIDES = np.array([1.0, -1.0])
 
 
-def two_sided_step(sums: Array, away: Array, allowance: float) -> Array:
+def two_sided_step(sums: Array, away: Array | float, allowance: float) -> Array:
     """Return the sums (..., 2) that look for a mean that rises, and one that falls, after deviations (...).
 
     References
     ----------
     Page, *Biometrika* 41 (1954) 100.
     """
-    return np.asarray(np.maximum(sums + (away[..., None] * _SIDES - allowance), 0.0))
+    return np.asarray(np.maximum(sums + (np.multiply.outer(away, _SIDES) - allowance), 0.0))
 
 
-def mean_watch_step(rule: Rule, sums: Array, away: Array) -> Array:
+def mean_watch_step(rule: Rule, sums: Array, away: Array | float) -> Array:
     """Return the two-sided CUSUM (..., 2) of the mean, upwards and downwards, after predictions (...).
 
     Parameters

@@ -18,6 +18,7 @@ from pat.estimators.preprocessing import (
     SavitzkyGolay,
     Scale,
     SelectRanges,
+    Standardise,
     Treat,
 )
 
@@ -39,5 +40,6 @@ __all__ = [
     "SavitzkyGolay",
     "Scale",
     "SelectRanges",
+    "Standardise",
     "Treat",
 ]

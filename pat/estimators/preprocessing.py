@@ -231,6 +231,42 @@ class OSC(Step):
         self.wavelength = wavelength
 
 
+class Standardise(Step):
+    """Bring spectra of one instrument to the axis and the response of another.
+
+    Parameters
+    ----------
+    source, target : array_like of shape (n_features,), array_like of shape (n_features_out,)
+        Axes (nm) of the two instruments.
+    first, weights, inner, outer, offset : array_like
+        As of `pat.core.preprocess.Standardisation`; `pat.core.transfer.standardise` learns them from samples that were
+        measured on both, and ``Standardise(**vars(found))`` takes them over.
+    """
+
+    _step = "standardise"
+
+    def __init__(
+        self,
+        source: ArrayLike | None = None,
+        target: ArrayLike | None = None,
+        first: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        inner: ArrayLike = (),
+        outer: ArrayLike = (),
+        offset: ArrayLike | None = None,
+        *,
+        wavelength: ArrayLike | None = None,
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.first = first
+        self.weights = weights
+        self.inner = inner
+        self.outer = outer
+        self.offset = offset
+        self.wavelength = wavelength
+
+
 class Baseline(Step):
     """Subtract a baseline that pybaselines fits to each spectrum.
 

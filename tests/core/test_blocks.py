@@ -101,9 +101,9 @@ def test_the_window_says_what_its_last_blocks_give():
         window, seen = _window(x[:m], n), x[:m]
         found, block = window.statistics(), seen[-n:]
         assert window.full == (m >= n)
-        assert blocks.nearest_of(window.apart(x[39])) == blocks.nearest(seen[-2 * n :], x[39])
+        assert window.apart(x[39]).nearest == blocks.nearest(seen[-2 * n :], x[39])
         if m < n:
-            assert all(math.isnan(value) for value in vars(found).values())
+            assert all(map(math.isnan, found))
             continue
         np.testing.assert_array_equal(window.values, block.sum(axis=1))
         assert found.mbsd == pytest.approx(_mbsd(block), rel=1e-11)

@@ -38,6 +38,7 @@ CODES = {
 }
 
 
+@pytest.mark.requirement("URS-13")
 @pytest.mark.parametrize("p", [20, 150])
 @pytest.mark.parametrize("groups", list(CODES))
 @pytest.mark.parametrize(("weighted", "scale"), [(False, False), (True, False), (False, True), (True, True)])
@@ -58,6 +59,7 @@ def test_every_fold_is_as_if_fitted_alone(p, groups, weighted, scale):
     np.testing.assert_array_equal(found.n_components, a)
 
 
+@pytest.mark.requirement("URS-13")
 @pytest.mark.parametrize("scale", [False, True])
 def test_rmsecv_is_that_of_scikit_learn_and_ikpls(scale):
     x, y = _data(120, 60, seed=3)
@@ -77,6 +79,7 @@ def test_rmsecv_is_that_of_scikit_learn_and_ikpls(scale):
     np.testing.assert_allclose(found.rmsecv, np.sqrt(sum(each.values()) / 120), rtol=1e-10)
 
 
+@pytest.mark.requirement("URS-13", "URS-85")
 def test_gasoline_leave_one_out_is_that_of_r(measured):
     """R 4.2.2, pls 2.8-1: RMSEP(plsr(octane ~ NIR, 10, data = gasoline, validation = "LOO"), "CV")."""
     data = measured("gasoline")

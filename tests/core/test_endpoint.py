@@ -190,6 +190,7 @@ def test_each_verdict_comes_when_it_can_be_given():
     assert first[7] == at_block | {"homogeneous", "steady", "pocket_free"}
 
 
+@pytest.mark.requirement("URS-41")
 @pytest.mark.parametrize(
     ("verdict", "events"),
     [
@@ -224,6 +225,7 @@ def test_each_verdict_can_fail_and_none_is_overruled(verdict, events):
     assert decision.endpoint is None
 
 
+@pytest.mark.requirement("URS-41")
 @pytest.mark.parametrize(
     ("verdict", "event"),
     [
@@ -357,6 +359,7 @@ def test_an_outlying_reading_after_the_end_point_is_over_mixing():
     assert found == (State.OVERMIXED, "an outlying reading after the end-point")
 
 
+@pytest.mark.requirement("URS-43")
 def test_a_spread_that_grows_after_the_end_point_is_over_mixing():
     # Deviations of about 1.7 limit SDs, none outlying: ln(1/4) + z^2 (4 - 1/4) / 2 adds 4.0 for z = 1.7.
     swings = [Event(value=10.0 + 1.7 * SPREAD * (-1) ** i) for i in range(3)]
@@ -593,6 +596,7 @@ def _deviations(events: list[Event]) -> list[float]:
     return found
 
 
+@pytest.mark.requirement("URS-41")
 @given(events=STRETCHES, least=st.sampled_from([1, 12]))
 @settings(max_examples=150, deadline=None)
 def test_uniform_is_never_said_without_its_grounds(events, least):

@@ -37,6 +37,7 @@ def _close(found: np.ndarray, expected: np.ndarray, relative: float = 1e-8) -> N
 # Against other programs
 
 
+@pytest.mark.requirement("URS-12")
 @pytest.mark.parametrize(("n", "p"), [(60, 20), (40, 120), (25, 25), (12, 300)])
 def test_coefficients_equal_scikit_learn_and_ikpls(n, p):
     x, y = _data(n, p, seed=n)
@@ -73,6 +74,7 @@ def test_gasoline_coefficients_equal_scikit_learn_and_ikpls_for_1_to_10_componen
         _close(model.coefficients[a - 1], kernel.B[a - 1, :, 0])
 
 
+@pytest.mark.requirement("URS-12", "URS-85")
 def test_gasoline_coefficients_equal_r(measured):
     """R 4.2.2, pls 2.8-1: coef(plsr(octane ~ NIR, ncomp = 10, data = gasoline, method = "kernelpls"), ncomp = a)[i].
 

@@ -37,6 +37,7 @@ def _spectra(n: int, seed: int = 0) -> np.ndarray:
 # SNV
 
 
+@pytest.mark.requirement("URS-11")
 def test_snv_by_hand():
     # 1, 2, 3, 4: mean 5/2, sum of squares 5, divided by n - 1 = 3.
     found = snv(np.array([1.0, 2.0, 3.0, 4.0]))
@@ -88,6 +89,7 @@ FILTERS = [
 ]
 
 
+@pytest.mark.requirement("URS-11")
 @pytest.mark.parametrize(("window", "polyorder", "deriv"), FILTERS)
 def test_savitzky_golay_equals_scipy(window, polyorder, deriv):
     x = _spectra(3)
@@ -125,6 +127,7 @@ def test_savitzky_golay_weights_are_exact_even_where_scipy_loses_digits(window, 
         np.testing.assert_allclose(found[:, at], expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
+@pytest.mark.requirement("URS-11")
 def test_derivatives_are_per_nm_up_to_the_ends():
     # A quadratic is reproduced exactly: its first derivative is b + 2 c nm, its second 2 c, at any spacing.
     a, b, c = 0.3, -2e-3, 4e-6
@@ -217,6 +220,7 @@ def test_any_cut_gives_the_same_bits(n, cuts, order, seed):
     np.testing.assert_array_equal(np.concatenate(parts), treat(x))
 
 
+@pytest.mark.requirement("URS-11")
 def test_a_derivative_never_crosses_a_gap():
     low, high = [1000.0, 1200.0], [1300.0, 1500.0]
     treat = Treatment(AXIS, [low, high], [SG])

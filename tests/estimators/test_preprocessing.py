@@ -80,7 +80,7 @@ def test_scikit_learn_s_checks_pass_but_for_those_named(estimator, expected):
 
 def test_every_transformer_is_checked():
     assert {type(estimator).__name__ for estimator, _ in CHECKED} - {"FilledEPO"} == {
-        name for name in estimators.__all__ if name not in ("EPO", "PLSRegression")
+        name for name in estimators.__all__ if name not in ("EPO", "PLSRegression", "Standardise")
     }
 
 

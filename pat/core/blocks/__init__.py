@@ -29,7 +29,6 @@ from pat.core.blocks.spectral import (
     mbsd,
     mean_square_difference,
     moving_f,
-    ratio,
     spectral_variance,
     spread,
     static_ratio,
@@ -43,10 +42,12 @@ from pat.core.blocks.target import (
     largest,
     share_outside,
 )
-from pat.core.blocks.window import BlockStatistics, Window
+from pat.core.blocks.window import Apart, BlockStatistics, Window
+from pat.core.elementwise import ratio
 
 __all__ = [
     "STATISTICS",
+    "Apart",
     "BlockStatistics",
     "Components",
     "Constants",

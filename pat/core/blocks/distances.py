@@ -20,18 +20,23 @@ FARTHEST = 1e300
 
 def squared_distances(rows: Array, row: Array) -> Array:
     """Squared Euclidean distances (..., m) between rows (..., m, p) and a row (..., p), at most 1e300."""
-    apart = rows - row
+    return squared_lengths(rows - row)
+
+
+def squared_lengths(apart: Array) -> Array:
+    """Squared Euclidean lengths (..., m) of differences (..., m, p), at most 1e300."""
     return np.asarray(np.minimum(np.vecdot(apart, apart), FARTHEST))
 
 
 def nearest(rows: Array, row: Array) -> float:
     """Euclidean distance from a row (p,) to the nearest of `rows` (m, p); infinite where there are none."""
-    return nearest_of(squared_distances(rows, row))
+    apart = rows - row
+    return nearest_of(np.vecdot(apart, apart))
 
 
 def nearest_of(squared: Array) -> float:
     """Smallest distance of the squared ones (m,); infinite where there are none."""
-    return math.sqrt(float(np.minimum.reduce(squared))) if len(squared) else math.inf
+    return math.sqrt(min(float(np.minimum.reduce(squared)), FARTHEST)) if len(squared) else math.inf
 
 
 def lagged_distances(rows: Array, reach: int) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -18,15 +18,17 @@ from pat.core.blocks.target import conformity_index, correlation_dissimilarity, 
 from pat.core.types import Array
 from pat.errors import InputError
 
+N_co = TypeVar("N_co", float, Array, covariant=True)
+
 MOST_SEPARATE = 5
 """Most blocks that Brown-Forsythe may compare."""
 
 
-class Material(Protocol):
+class Material(Protocol[N_co]):
     """What is known of a block of n spectra and of those before, of one (live) or of every reading of a run.
 
-    Leading axes are none for one block, and (m,) for those that end at each of m readings. What does not exist yet
-    is NaN.
+    Leading axes are none for one block, of which single numbers are floats, and (m,) for those that end at each of m
+    readings. What does not exist yet is NaN.
     """
 
     @property
@@ -36,33 +38,33 @@ class Material(Protocol):
     def block(self, mark: str) -> Array:
         """One number for each spectrum of the block, shape (..., n); see `Marks`."""
 
-    def mean(self, mark: str, *, earlier: bool = False) -> Array:
+    def mean(self, mark: str, *, earlier: bool = False) -> N_co:
         """Mean (...) over the block, or over the one before, of "value" or "rmsnv"."""
 
-    def variance(self, mark: str, *, earlier: bool = False) -> Array:
+    def variance(self, mark: str, *, earlier: bool = False) -> N_co:
         """Sample variance (...) over the block, or over the one before, of "value" or "rmsnv"."""
 
     def separate(self, count: int) -> Array:
         """Predictions (..., count, n) of the block and those before it, none of which overlap."""
 
     @property
-    def mbsd(self) -> Array:
+    def mbsd(self) -> N_co:
         """MBSD (...)."""
 
     @property
-    def least_mbsd(self) -> Array:
+    def least_mbsd(self) -> N_co:
         """Smallest MBSD (...) so far."""
 
     @property
-    def spectral_variance(self) -> Array:
+    def spectral_variance(self) -> N_co:
         """Spectral variance (...)."""
 
     @property
-    def earlier_spectral_variance(self) -> Array:
+    def earlier_spectral_variance(self) -> N_co:
         """Spectral variance (...) of the block before."""
 
     @property
-    def change(self) -> Array:
+    def change(self) -> N_co:
         """Exponentially weighted mean square of differences (...)."""
 
     @property

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pat.core.blocks.spectral import ratio, sample_variance
+from pat.core.blocks.spectral import sample_variance
+from pat.core.elementwise import N, at_least, choose, ratio, sqrt
 from pat.core.types import Array
 from pat.errors import InputError
 
@@ -22,26 +23,29 @@ def block_sd(values: Array) -> Array:
 def block_median(values: Array) -> Array:
     """Median of a block of finite values (..., n), NaN where there is one; `numpy.median` takes three times as long."""
     ordered, n = np.sort(values, axis=-1), values.shape[-1]
+    at = (n - 1) // 2, n // 2, n - 1
+    low, high, last = [ordered[k] for k in at] if ordered.ndim == 1 else [ordered[..., k] for k in at]
     # NaN is sorted to the end, and makes the median NaN.
-    return np.asarray(0.5 * (ordered[..., (n - 1) // 2] + ordered[..., n // 2]) + 0.0 * ordered[..., -1])
+    return np.asarray(0.5 * (low + high) + 0.0 * last)
 
 
-def relative(sd: Array, mean: Array) -> Array:
+def relative(sd: N, mean: N) -> N:
     """Relative standard deviation (%); NaN where the mean is not positive and a share of it means nothing.
 
     References
     ----------
     El-Hagrasy and Drennen, *J. Pharm. Sci.* 95 (2006) 422; Sulub et al., *J. Pharm. Biomed. Anal.* 49 (2009) 48.
     """
-    return np.asarray(100.0 * sd / np.where(mean > 0.0, mean, np.nan))
+    share: N = choose(mean > 0.0, mean, np.nan)
+    return ratio(100.0 * sd, share)
 
 
-def rsd_upper(sd: Array, mean: Array, upper_factor: float, repeatability: float = 0.0, slope: float = 1.0) -> Array:
+def rsd_upper(sd: N, mean: N, upper_factor: float, repeatability: float = 0.0, slope: float = 1.0) -> N:
     r"""Upper confidence bound (%) of the RSD of blocks of predictions, or of the blend's own RSD.
 
     Parameters
     ----------
-    sd, mean : ndarray of shape (...)
+    sd, mean : ndarray of shape (...), or float
         Sample SD and mean of blocks of n predictions (analyte units).
     upper_factor : float
         Square root of (n - 1) over the lower quantile of chi-square with n - 1 degrees of freedom.
@@ -68,8 +72,9 @@ def rsd_upper(sd: Array, mean: Array, upper_factor: float, repeatability: float 
             "`upper_factor` and `slope` must be positive and `repeatability` not negative, "
             f"got {upper_factor}, {slope} and {repeatability}"
         )
-    own = np.maximum((upper_factor * sd) ** 2 - repeatability**2, 0.0)
-    return relative(np.sqrt(own) / slope, mean)
+    bound = upper_factor * sd
+    own = at_least(bound * bound - repeatability * repeatability, 0.0)
+    return relative(sqrt(own) / slope, mean)
 
 
 def successive_sd(values: Array) -> Array:
@@ -85,7 +90,7 @@ def successive_sd(values: Array) -> Array:
     Von Neumann, Kent, Bellinson and Hart, *Ann. Math. Statist.* 12 (1941) 153.
     """
     steps = values[..., 1:] - values[..., :-1]
-    return np.asarray(np.sqrt(np.add.reduce(steps * steps, axis=-1) / (2.0 * (values.shape[-1] - 1))))
+    return np.asarray(np.sqrt(np.vecdot(steps, steps) / (2.0 * (values.shape[-1] - 1))))
 
 
 def rmsnv(contents: Array, targets: Array) -> Array:
@@ -123,12 +128,12 @@ def rmsnv(contents: Array, targets: Array) -> Array:
     return np.asarray(np.sqrt(np.add.reduce(apart * apart, axis=-1) / targets.size))
 
 
-def student_t(means: tuple[Array, Array], variances: tuple[Array, Array], n: int) -> Array:
+def student_t(means: tuple[N, N], variances: tuple[N, N], n: int) -> N:
     """Student's t of the difference in mean of two blocks of `n` values, equal variances assumed.
 
     Parameters
     ----------
-    means, variances : pair of ndarray of shape (...)
+    means, variances : pair of ndarray of shape (...), or of float
         Of the earlier and the later block; sample variances (n - 1).
     n : int
 
@@ -149,8 +154,7 @@ def student_t(means: tuple[Array, Array], variances: tuple[Array, Array], n: int
     """
     if n < 2:
         raise InputError(f"a block must hold at least 2 readings, got {n}")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((means[0] - means[1]) / np.sqrt((variances[0] + variances[1]) / n))
+    return ratio(means[0] - means[1], sqrt((variances[0] + variances[1]) / n))
 
 
 def brown_forsythe(blocks: Array) -> Array:

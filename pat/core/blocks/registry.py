@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-
-import numpy as np
+from typing import Any
 
 from pat.core.blocks import components, predictions, spectral, target
 from pat.core.blocks.constants import Constants
 from pat.core.blocks.material import MOST_SEPARATE, Material, RunMaterial, RunReadings
+from pat.core.elementwise import N, ratio, sqrt
 from pat.core.types import Array
 from pat.errors import InputError
 
@@ -28,7 +28,7 @@ class Statistic:
         For the axis of a plot; the unit of the predictions is "analyte", of the treated spectra "treated".
     paper : str
     of : callable
-        The numbers (...) from the material and, by name, the constants that it needs.
+        The numbers (...), a float for one block, from the material and, by name, the constants that it needs.
     needs : tuple of str
         Names of those constants.
     reads : tuple of str
@@ -38,7 +38,7 @@ class Statistic:
     label: str
     unit: str
     paper: str
-    of: Callable[..., Array]
+    of: Callable[..., Any]
     needs: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
 
@@ -46,15 +46,15 @@ class Statistic:
 _TREATED = ("treated",)
 
 
-def _sd(m: Material) -> Array:
-    return np.asarray(np.sqrt(m.variance("value")))
+def _sd(m: Material[N]) -> N:
+    return sqrt(m.variance("value"))
 
 
-def _rsd(m: Material) -> Array:
+def _rsd(m: Material[N]) -> N:
     return predictions.relative(_sd(m), m.mean("value"))
 
 
-def _rsd_upper(m: Material, **constants: float) -> Array:
+def _rsd_upper(m: Material[N], **constants: float) -> N:
     return predictions.rsd_upper(_sd(m), m.mean("value"), **constants)
 
 
@@ -62,18 +62,18 @@ def _largest(mark: str) -> Callable[..., Array]:
     return lambda m, **_: target.largest(m.block(mark))
 
 
-def _rmsnv_t(m: Material, targets: Array) -> Array:
+def _rmsnv_t(m: Material[N], targets: Array) -> N:
     means, variances = ((part("rmsnv", earlier=True), part("rmsnv")) for part in (m.mean, m.variance))
-    return np.abs(predictions.student_t(means, variances, m.block_size))
+    return abs(predictions.student_t(means, variances, m.block_size))
 
 
-def _brown_forsythe(m: Material, separate_blocks: int) -> Array:
+def _brown_forsythe(m: Material[Any], separate_blocks: int) -> Array:
     if not 2 <= separate_blocks <= MOST_SEPARATE:
         raise InputError(f"`separate_blocks` must be from 2 to {MOST_SEPARATE}, got {separate_blocks}")
     return predictions.brown_forsythe(m.separate(separate_blocks))
 
 
-def _caterpillar(m: Material, n_components: int, residual_limit: float, score_limit: float) -> Array:
+def _caterpillar(m: Material[Any], n_components: int, residual_limit: float, score_limit: float) -> Array:
     return components.caterpillar(m.rear, m.between, n_components, residual_limit, score_limit)
 
 
@@ -83,7 +83,7 @@ STATISTICS: dict[str, Statistic] = {
         "MBSD over its smallest so far",
         "1",
         "Momose 2011",
-        lambda m: spectral.ratio(m.mbsd, m.least_mbsd),
+        lambda m: ratio(m.mbsd, m.least_mbsd),
         (),
         _TREATED,
     ),
@@ -102,7 +102,7 @@ STATISTICS: dict[str, Statistic] = {
         "Moving F",
         "1",
         "Besseling 2015",
-        lambda m: spectral.ratio(m.earlier_spectral_variance, m.spectral_variance),
+        lambda m: ratio(m.earlier_spectral_variance, m.spectral_variance),
         (),
         _TREATED,
     ),
@@ -110,7 +110,7 @@ STATISTICS: dict[str, Statistic] = {
         "Upper bound of the variance ratio",
         "1",
         "Besseling 2015",
-        lambda m, f_quantile: f_quantile * spectral.ratio(m.earlier_spectral_variance, m.spectral_variance),
+        lambda m, f_quantile: f_quantile * ratio(m.earlier_spectral_variance, m.spectral_variance),
         ("f_quantile",),
         _TREATED,
     ),
@@ -177,7 +177,7 @@ STATISTICS: dict[str, Statistic] = {
 """Every moving-block statistic, by name."""
 
 
-def plan(constants: Constants) -> dict[str, Callable[[Material], Array]]:
+def plan(constants: Constants) -> dict[str, Callable[[Material[Any]], Any]]:
     """Return, by name, how every statistic is computed whose constants there are."""
     return {name: _ready(name, constants) for name in STATISTICS if not _missing(name, constants)}
 
@@ -186,7 +186,7 @@ def _missing(name: str, constants: Constants) -> list[str]:
     return [need for need in STATISTICS[name].needs if getattr(constants, need) is None]
 
 
-def _ready(name: str, constants: Constants) -> Callable[[Material], Array]:
+def _ready(name: str, constants: Constants) -> Callable[[Material[Any]], Any]:
     statistic = STATISTICS[name]
     return partial(statistic.of, **{need: getattr(constants, need) for need in statistic.needs})
 
@@ -219,7 +219,8 @@ def series(name: str, run: RunReadings, block_size: int, constants: Constants | 
     given = constants or Constants()
     if missing := _missing(name, given):
         raise InputError(f"statistic {name!r} expects the constants `{'`, `'.join(missing)}`, got none")
-    return _ready(name, given)(RunMaterial(run, block_size, given))
+    found: Array = _ready(name, given)(RunMaterial(run, block_size, given))
+    return found
 
 
 def every_series(run: RunReadings, block_size: int, constants: Constants | None = None) -> dict[str, Array]:

@@ -3,39 +3,79 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 
+from pat.core.elementwise import N, ratio
 from pat.core.types import Array
 from pat.errors import InputError
 
 
-def sample_variance(x: Array, axis: int = -1) -> Array:
-    """Sample variance (n - 1) along an axis of at least 2 values.
+def sample_variance(x: Array) -> Array:
+    """Sample variance (n - 1), shape (...), of at least 2 values (..., n).
 
     Raises
     ------
     InputError
         For fewer than 2 values.
     """
-    n = x.shape[axis]
+    return mean_and_variance(x)[1]
+
+
+def mean_and_variance(x: Array) -> tuple[Array, Array]:
+    """Return the mean and the `sample_variance` (...) of values (..., n)."""
+    n = x.shape[-1]
     if n < 2:
         raise InputError(f"a block must hold at least 2 readings, got {n}")
-    centred = x - np.add.reduce(x, axis=axis, keepdims=True) / n
-    centred *= centred
-    return np.asarray(np.add.reduce(centred, axis=axis) / (n - 1))
-
-
-def ratio(above: Array | float, below: Array | float) -> Array:
-    """Ratio of two numbers that are not negative; infinite over 0, and NaN for 0 over 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.divide(above, below))
+    mean = np.add.reduce(x, axis=-1) / n
+    centred = x - mean[..., None]
+    return np.asarray(mean), np.asarray(np.vecdot(centred, centred) / (n - 1))
 
 
 def wavelength_variance(block: Array) -> Array:
-    """Sample variance (n - 1) at each wavelength of a block of shape (..., n, p); returns (..., p)."""
-    return sample_variance(block, axis=-2)
+    """Sample variance (n - 1) at each wavelength of a block of shape (..., n, p); returns (..., p).
+
+    Raises
+    ------
+    InputError
+        For fewer than 2 spectra.
+    """
+    if block.shape[-2] < 2:
+        raise InputError(f"a block must hold at least 2 readings, got {block.shape[-2]}")
+    return _variance_about(block[..., :-1, :] - block[..., -1:, :])
+
+
+def _variance_about(apart: Array) -> Array:
+    """Sample variance (..., p) of n spectra from the differences (..., n - 1, p) of the others from one of them.
+
+    Notes
+    -----
+    With differences d the variance is (sum of d^2 - (sum of d)^2 / n) / (n - 1). About any other number the subtraction
+    could lose every digit; about one of the n it loses a factor of n at the most, however far that one lies off: the
+    sum of squares about the mean is at least (sum of d^2) / n.
+
+    References
+    ----------
+    Chan, Golub and LeVeque, *Am. Stat.* 37 (1983) 242.
+    """
+    n = apart.shape[-2] + 1
+    root, inverse = _shares(n)
+    variance = np.matmul(inverse, apart * apart)
+    total = np.matmul(root, apart)
+    total *= total
+    # A sum of squares that overflows is infinite and stays so; infinity less infinity would not.
+    np.minimum(total, sys.float_info.max, out=total)
+    variance -= total
+    return np.asarray(np.maximum(variance, 0.0, out=variance))
+
+
+@cache
+def _shares(n: int) -> tuple[Array, Array]:
+    """Weights (n - 1,) that make of differences what is squared for the mean's share, and of squares the others'."""
+    return np.full(n - 1, 1.0 / math.sqrt(n * (n - 1.0))), np.full(n - 1, 1.0 / (n - 1.0))
 
 
 def spread(block: Array) -> tuple[Array, Array]:
@@ -43,7 +83,15 @@ def spread(block: Array) -> tuple[Array, Array]:
 
     See `mbsd` and `spectral_variance`.
     """
-    variance = wavelength_variance(block)
+    return _spread_of(wavelength_variance(block))
+
+
+def spread_about(apart: Array) -> tuple[Array, Array]:
+    """`spread` of blocks of n spectra, from the differences (..., n - 1, p) of the others from one of them."""
+    return _spread_of(_variance_about(apart))
+
+
+def _spread_of(variance: Array) -> tuple[Array, Array]:
     p = variance.shape[-1]
     return np.asarray(np.add.reduce(np.sqrt(variance), axis=-1) / p), np.asarray(np.add.reduce(variance, axis=-1))
 
@@ -130,12 +178,12 @@ def effective_df(runs: Sequence[Array], block_size: int) -> float:
     return float((block_size - 1) * first**2 / second)
 
 
-def mean_square_difference(squared: Array, width: int) -> Array:
+def mean_square_difference(squared: N, width: int) -> N:
     r"""Mean over the wavelengths of the squared difference of successive spectra.
 
     Parameters
     ----------
-    squared : ndarray of shape (...)
+    squared : ndarray of shape (...), or float
         Squared Euclidean distance of each spectrum from the one before (squared units of the treated spectra).
     width : int
         Wavelengths p.
@@ -157,7 +205,7 @@ def mean_square_difference(squared: Array, width: int) -> Array:
     """
     if width < 1:
         raise InputError(f"`width` must be at least 1, got {width}")
-    return np.asarray(squared / width)
+    return ratio(squared, float(width))
 
 
 def ewma_step(before: float, value: float, weight: float) -> float:
@@ -193,12 +241,12 @@ def ewma(series: Iterable[float], weight: float) -> Array:
     return np.array(out)
 
 
-def static_ratio(variance: Array, static_variance: float) -> Array:
+def static_ratio(variance: N, static_variance: float) -> N:
     """Ratio of the spectral variance of blocks (...) to that of a static probe looking at static powder.
 
     Parameters
     ----------
-    variance : ndarray of shape (...)
+    variance : ndarray of shape (...), or float
         See `spectral_variance`.
     static_variance : float
         The same of repeat spectra of static material: what varies when nothing but the instrument does.

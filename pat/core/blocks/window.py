@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections import deque
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pat.core.blocks import distances
 from pat.core.blocks.components import Components, principal_components
 from pat.core.blocks.constants import Constants
-from pat.core.blocks.material import AGAINST, KEPT, MOST_SEPARATE, require_block_size
-from pat.core.blocks.predictions import block_mean, block_median, rmsnv, successive_sd
+from pat.core.blocks.material import AGAINST, MOST_SEPARATE, require_block_size
+from pat.core.blocks.predictions import block_median, rmsnv, successive_sd
 from pat.core.blocks.registry import plan
 from pat.core.blocks.ring import Ring
-from pat.core.blocks.spectral import ewma_step, ewma_weight, mean_square_difference, ratio, sample_variance, spread
+from pat.core.blocks.spectral import ewma_step, ewma_weight, mean_and_variance, mean_square_difference, spread_about
+from pat.core.elementwise import ratio, sqrt
 from pat.core.plain import finite_or_none, number_or_nan
 from pat.core.types import Array
+from pat.errors import InputError
 
-# Columns kept for each spectrum: these marks, its level and contrast, and their novelty.
-_PRESENTATION, _NOVELTY = slice(len(KEPT), len(KEPT) + 2), len(KEPT) + 2
-# Marks, from the first, whose block means and variances are kept.
-_SUMMED = 2
+# Columns kept for each spectrum, from the last: its novelty, contrast and level, Q and T2; before them its contents.
+_NOVELTY, _PRESENTATION = -1, slice(-3, -1)
+_AT = {"value": 0, "t2": -5, "q": -4}
 
 
-@dataclass(frozen=True)
-class BlockStatistics:
+class Apart(NamedTuple):
+    """How far a spectrum lies from those of the last two blocks.
+
+    Attributes
+    ----------
+    steps : ndarray of shape (m, p)
+        Those spectra, oldest first, less this one; valid until the next is asked for.
+    squared : ndarray of shape (m,)
+        Their squared distances, at most 1e300.
+    """
+
+    steps: Array
+    squared: Array
+
+    @property
+    def nearest(self) -> float:
+        """Distance from the nearest of them; infinite where there are none."""
+        return distances.nearest_of(self.squared)
+
+
+class BlockStatistics(NamedTuple):
     """What the last block of a batch says; NaN where there are not enough spectra.
 
     Attributes
@@ -81,19 +101,24 @@ class Window:
         self.block_size, self._width, n = block_size, width, block_size
         self._constants = constants or Constants()
         self._plan = plan(self._constants)
-        self._treated, self._marks = Ring(2 * n, width), Ring(MOST_SEPARATE * n, _NOVELTY + 1)
-        # Of whole blocks: MBSD, spectral variance, then means and variances of the first marks.
-        self._lagged, self._blocks = Ring(2 * n, 2 * n + 1), Ring(n + 1, 2 + 2 * _SUMMED)
+        self._n_contents = 1 if self._constants.targets is None else self._constants.targets.size
+        self._treated, self._marks = Ring(2 * n, width), Ring(MOST_SEPARATE * n, self._n_contents + 5)
+        self._steps = np.empty((2 * n, width))
+        self._lagged, self._lags = Ring(2 * n, 2 * n + 1), np.empty(2 * n + 1)
+        self._blocks: deque[tuple[float, float]] = deque(maxlen=n + 1)  # MBSD and spectral variance of whole blocks
         self._weight = ewma_weight(n)
         self._forget()
 
     def _forget(self) -> None:
-        for ring in (self._treated, self._marks, self._lagged, self._blocks):
+        for ring in (self._treated, self._marks, self._lagged):
             ring.clear()
+        self._blocks.clear()
+        self._lags[0], self._lags[1:] = 0.0, np.nan
         self._least, self._change = math.nan, math.nan
         # Principal components by the number of the spectrum that their block ends with: a block's are wanted again
         # when it has become the block before.
         self._known: dict[int, Components] = {}
+        self._moments: dict[tuple[str, bool], tuple[float, float]] = {}  # of blocks of marks, until the next spectrum
         self._pushed = 0
 
     @property
@@ -106,17 +131,19 @@ class Window:
         """Predictions of the last block, or what there is of it; a view, valid until the next push."""
         return self._marks.last(min(len(self._marks), self.block_size))[:, 0]
 
-    def apart(self, treated: Array) -> Array:
-        """Squared distances of a treated spectrum (p,) from those of the last two blocks, oldest first."""
-        return distances.squared_distances(self._treated.last(len(self._treated)), treated)
+    def apart(self, treated: Array) -> Apart:
+        """Return how far a treated spectrum (p,) lies from those of the last two blocks."""
+        m = len(self._treated)
+        steps = np.subtract(self._treated.tail(m), treated, out=self._steps[:m])
+        return Apart(steps, distances.squared_lengths(steps))
 
     def push(
         self,
         treated: Array,
         contents: float | Array,
-        presentation: Array,
+        presentation: Array | tuple[float, float],
         scope: tuple[float, float] = (math.nan, math.nan),
-        apart: Array | None = None,
+        apart: Apart | None = None,
     ) -> None:
         """Append a spectrum.
 
@@ -125,57 +152,60 @@ class Window:
         treated : ndarray of shape (p,)
         contents : float or ndarray of shape (K,)
             Its prediction (analyte units), or those of K components, the analyte first.
-        presentation : ndarray of shape (2,)
+        presentation : ndarray of shape (2,), or (float, float)
             Its level and contrast (AU).
         scope : (float, float)
             Its Hotelling's T2 and Q residuals.
-        apart : ndarray, optional
+        apart : Apart, optional
             What `apart` says of it, where that is known already.
+
+        Raises
+        ------
+        InputError
+            If there are not as many contents as targets.
         """
-        marks = np.full(_NOVELTY + 1, np.nan)
-        # Those against the reference are asked for rarely, and come from the treated spectra then.
-        marks[0], marks[2:4], marks[_PRESENTATION] = np.ravel(contents)[0], scope, presentation
-        if self._constants.targets is not None:
-            marks[1] = rmsnv(np.ravel(contents), self._constants.targets)
-        if len(self._treated) == 2 * self.block_size:
-            marks[_NOVELTY] = distances.nearest(self._marks.last(2 * self.block_size)[:, _PRESENTATION], presentation)
+        k = self._n_contents
+        given = (contents,) if isinstance(contents, float) else np.ravel(contents).tolist()
+        if self._constants.targets is not None and len(given) != k:
+            raise InputError(f"expected {k} contents, one for each target, got {len(given)}")
+        # What needs more than these numbers is computed when it is asked for.
+        marks = np.array((*given[:k], *scope, *presentation, math.nan))
+        if self._pushed >= 2 * self.block_size:
+            before = self._marks.tail(2 * self.block_size)[:, _PRESENTATION]
+            marks[_NOVELTY] = distances.nearest(before, marks[_PRESENTATION])
         self._take(marks, treated, self.apart(treated) if apart is None else apart)
 
-    def _take(self, marks: Array, treated: Array, apart: Array) -> None:
+    def _take(self, marks: Array, treated: Array, apart: Apart) -> None:
         """Append a spectrum's marks, itself, and what follows from them."""
-        n, before = self.block_size, len(apart)
-        lagged = np.full(2 * n + 1, np.nan)
-        lagged[0], lagged[1 : before + 1] = 0.0, apart[::-1]
+        n, before = self.block_size, len(apart.squared)
+        self._lags[1 : before + 1] = apart.squared[::-1]
         if before:
-            single = float(mean_square_difference(apart[-1], self._width))
+            single = mean_square_difference(apart.squared.item(-1), self._width)
             self._change = ewma_step(self._change, single, self._weight)
         self._marks.push(marks)
-        self._lagged.push(lagged)
+        self._lagged.push(self._lags)
         self._treated.push(treated)
         self._pushed += 1
         self._known.pop(self._pushed - n - 1, None)
-        if len(self._treated) >= n:
-            self._summarise()
-
-    def _summarise(self) -> None:
-        mbsd, variance = spread(self._treated.last(self.block_size))
-        self._least = float(np.fmin(self._least, mbsd))
-        first = self._marks.last(self.block_size)[:, :_SUMMED].T
-        self._blocks.push((mbsd, variance, *block_mean(first), *sample_variance(first)))
+        self._moments.clear()
+        if self._pushed >= n:
+            mbsd, variance = map(float, spread_about(apart.steps[before - n + 1 :]))
+            self._least = self._least if self._least <= mbsd or math.isnan(mbsd) else mbsd
+            self._blocks.append((mbsd, variance))
 
     def statistics(self) -> BlockStatistics:
         """Return what the last block says, as far as the verdicts need it."""
         if not self.full:
             return BlockStatistics()
-        last = self._marks.last(self.block_size)
-        steps = successive_sd(last[:, _PRESENTATION].T)
+        last = self._marks.tail(self.block_size)
+        level, contrast = successive_sd(last[:, _PRESENTATION].T).tolist()
         return BlockStatistics(
-            mbsd=float(self.mbsd),
-            moving_f=float(ratio(self.earlier_spectral_variance, self.spectral_variance)),
-            mean=float(self.mean("value")),
-            sd=math.sqrt(self.variance("value")),
-            level_step=float(steps[0]),
-            contrast_step=float(steps[1]),
+            mbsd=self.mbsd,
+            moving_f=ratio(self.earlier_spectral_variance, self.spectral_variance),
+            mean=self.mean("value"),
+            sd=sqrt(self.variance("value")),
+            level_step=level,
+            contrast_step=contrast,
             novelty=float(block_median(last[:, _NOVELTY])),
         )
 
@@ -189,47 +219,63 @@ class Window:
         """Return one number for each spectrum of the last block."""
         if mark in AGAINST and self._constants.reference is not None:
             return AGAINST[mark](self._treated.tail(self.block_size), self._constants.reference)
-        return self._marks.tail(self.block_size)[:, KEPT.index(mark)]
+        return self._mark(mark, self._marks.tail(self.block_size))
 
-    def mean(self, mark: str, *, earlier: bool = False) -> Array:
+    def _mark(self, mark: str, rows: Array) -> Array:
+        if mark == "rmsnv":
+            targets = self._constants.targets
+            return np.full(len(rows), np.nan) if targets is None else rmsnv(rows[:, : self._n_contents], targets)
+        return rows[:, _AT[mark]]
+
+    def mean(self, mark: str, *, earlier: bool = False) -> float:
         """Mean over the last block, or over the one before."""
-        return self._of_block(2 + KEPT.index(mark), earlier)
+        return self._moments_of(mark, earlier)[0]
 
-    def variance(self, mark: str, *, earlier: bool = False) -> Array:
+    def variance(self, mark: str, *, earlier: bool = False) -> float:
         """Sample variance over the last block, or over the one before."""
-        return self._of_block(2 + _SUMMED + KEPT.index(mark), earlier)
+        return self._moments_of(mark, earlier)[1]
 
-    def _of_block(self, column: int, earlier: bool = False) -> Array:
-        return self._blocks.tail(self.block_size + 1 if earlier else 1)[0, column]  # type: ignore[no-any-return]
+    def _moments_of(self, mark: str, earlier: bool) -> tuple[float, float]:
+        if (mark, earlier) not in self._moments:
+            n = self.block_size
+            block = self._mark(mark, self._marks.tail(2 * n if earlier else n)[:n])
+            mean, variance = mean_and_variance(block)
+            self._moments[mark, earlier] = float(mean), float(variance)
+        return self._moments[mark, earlier]
+
+    def _of_block(self, column: int, earlier: bool = False) -> float:
+        if len(self._blocks) <= (self.block_size if earlier else 0):
+            return math.nan
+        return self._blocks[0 if earlier else -1][column]
 
     def separate(self, count: int) -> Array:
         """Predictions (count, n) of the last blocks that do not overlap."""
         return self._marks.tail(count * self.block_size)[:, 0].reshape(count, self.block_size)
 
     @property
-    def mbsd(self) -> Array:
+    def mbsd(self) -> float:
         """MBSD of the last block."""
         return self._of_block(0)
 
     @property
-    def least_mbsd(self) -> Array:
+    def least_mbsd(self) -> float:
         """Smallest MBSD so far."""
-        return np.asarray(self._least)
+        return self._least
 
     @property
-    def spectral_variance(self) -> Array:
+    def spectral_variance(self) -> float:
         """Spectral variance of the last block."""
         return self._of_block(1)
 
     @property
-    def earlier_spectral_variance(self) -> Array:
+    def earlier_spectral_variance(self) -> float:
         """Spectral variance of the block before."""
         return self._of_block(1, earlier=True)
 
     @property
-    def change(self) -> Array:
+    def change(self) -> float:
         """Exponentially weighted mean square of differences."""
-        return np.asarray(self._change)
+        return self._change
 
     @property
     def components(self) -> Components:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pat.core.endpoint.words import Cause, State, Verdicts
 
@@ -57,8 +57,7 @@ class Transition:
         return cls(**(document | states | {"cause": Cause(document["cause"])}))
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """A state, why it is so, and on how many of the last readings that rests."""
 
     state: State
@@ -67,8 +66,7 @@ class Finding:
     readings: int = 1
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What is decided after a reading.
 
     Attributes

@@ -101,14 +101,14 @@ class DriftWatch:
         """Take note of a spectrum that says nothing of the sensor: out of scope, saturated, of an empty window."""
         self._row = 0
 
-    def take(self, residual: Array, presentation: Array) -> Drift:
+    def take(self, residual: Array, presentation: Array | tuple[float, float]) -> Drift:
         """Take a spectrum in scope into account.
 
         Parameters
         ----------
         residual : ndarray of shape (p,)
             What the model leaves of the treated spectrum.
-        presentation : ndarray of shape (2,)
+        presentation : ndarray of shape (2,), or (float, float)
             Its level and contrast (AU).
         """
         self._count += 1
@@ -117,8 +117,8 @@ class DriftWatch:
         np.subtract(residual, self._mean, out=self._step)
         np.multiply(self._step, weight, out=self._step)
         np.add(self._mean, self._step, out=self._mean)
-        (level, contrast), now = self._at, presentation.tolist()
-        self._at = level + weight * (now[0] - level), contrast + weight * (now[1] - contrast)
+        (level, contrast), now = self._at, presentation
+        self._at = level + weight * (float(now[0]) - level), contrast + weight * (float(now[1]) - contrast)
         if self._count <= self._n:
             self._first = self._at
         return self._drift()

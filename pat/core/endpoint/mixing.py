@@ -10,6 +10,7 @@ starts the evidence again.
 from __future__ import annotations
 
 import math
+import operator
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +33,9 @@ from pat.core.endpoint.words import (
     in_words,
 )
 from pat.core.evidence import Gathered, Rule, clean_step, homogeneity_cusum, quiet_step, standardised
+
+# What says that powder passes the sensor, in the order in which it is compared.
+_MOVES = ("level_step", "contrast_step", "novelty", "mbsd", "sd")
 
 
 def _verdict(passed: bool) -> Verdict:
@@ -65,6 +69,7 @@ class Mixing:
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
+        self._least = tuple(getattr(rule, f"least_{name}") for name in _MOVES)
         self._evidence = homogeneity_cusum(rule)
         self._values = Ring(max(rule.centre_size, rule.pocket_window, rule.block_size), 1)
         self._last: int | None = None
@@ -72,7 +77,7 @@ class Mixing:
         self._judged = 0  # of these, how many could be compared with enough preceding ones
         self._clean = 0  # of these, how many in a row were not outlying
         self._quiet = 0  # and the count of those near enough to be no pocket of a blend at the limit
-        self._cusum = np.zeros(len(rule.ratios))
+        self._cusum = [0.0] * len(rule.ratios)
         self._watch = Watch(rule)
         self._held = False  # declared uniform, and uninterrupted since
         self._endpoint: int | None = None
@@ -118,12 +123,17 @@ class Mixing:
     @property
     def gathered(self) -> Gathered:
         """What has been gathered of the blend since the evidence last began."""
-        return Gathered(self._cusum, self._clean, self._quiet, self._run)
+        return Gathered(np.array(self._cusum), self._clean, self._quiet, self._run)
 
     def apart(self, value: float) -> bool:
         """Whether a prediction lies where a pocket would, far from the last readings of the blend."""
-        centre = self._values.last(min(self._rule.centre_size, len(self._values))).mean()
-        return bool(abs(standardised(self._rule, np.asarray(value), np.asarray(centre))) > self._rule.pocket_sd)
+        centre = self._mean_of(self._rule.centre_size)
+        return abs(standardised(self._rule, value, centre)) > self._rule.pocket_sd
+
+    def _mean_of(self, n: int) -> float:
+        """Mean of the last `n` predictions, or of what there is of them."""
+        last = self._values.tail(min(n, len(self._values)))[:, 0]
+        return float(np.add.reduce(last) / last.size)
 
     def observe(
         self,
@@ -136,7 +146,7 @@ class Mixing:
         drift: Drift,
     ) -> Finding:
         """Take one reading into account; parameters as of `Endpoint.observe`."""
-        good = status in GOOD and bool(np.isfinite(value))
+        good = status in GOOD and math.isfinite(value)
         missing = self._count_turns(status, revolution)
         if not good or missing:
             self.restart()
@@ -170,21 +180,21 @@ class Mixing:
     def _forget(self) -> None:
         """Begin the evidence again: readings of powder at rest say nothing of the blend."""
         self._judged = self._clean = self._quiet = 0
-        self._cusum = np.zeros_like(self._cusum)
+        self._cusum = [0.0] * len(self._cusum)
         self._watch.forget()
 
     def _gather(self, value: float, block: BlockStatistics) -> None:
         rule = self._rule
         self._run += 1
         if len(self._values) >= rule.centre_size:
-            centre = self._values.last(rule.centre_size).mean()
-            z = standardised(rule, np.asarray(value), np.asarray(centre))
+            z = standardised(rule, value, self._mean_of(rule.centre_size))
+            size = abs(z)
             self._judged += 1
             # Once uniform, a long quiet run must not outweigh the first pockets of a blend that de-mixes.
             quiet = min(self._quiet, rule.quiet_window) if self._held else self._quiet
-            self._clean = int(clean_step(rule, np.asarray(self._clean), np.abs(z)))
-            self._quiet = int(quiet_step(rule, np.asarray(quiet), np.abs(z)))
-            self._cusum = self._evidence.step(self._cusum, z)
+            self._clean = clean_step(rule, self._clean, size)
+            self._quiet = quiet_step(rule, quiet, size)
+            self._cusum = self._evidence.step_of_one(self._cusum, z)
             if self._held:
                 self._watch.step(z, value)
             # Readings of powder at rest, or before an interruption, make no quiet block.
@@ -235,7 +245,7 @@ class Mixing:
             homogeneous=self._homogeneous(rsd_upper),
             pocket_free=self._pocket_free(),
             on_target=_verdict(abs(self._deviation()) <= rule.max_mean_deviation),
-            spectral=Verdict.NO_DECISION if np.isnan(block.mbsd) else _verdict(block.mbsd <= rule.mbsd_limit),
+            spectral=Verdict.NO_DECISION if math.isnan(block.mbsd) else _verdict(block.mbsd <= rule.mbsd_limit),
             in_scope=Verdict.PASS,
             moving=moving,
         )
@@ -247,12 +257,10 @@ class Mixing:
 
     def _moving(self, block: BlockStatistics) -> Verdict:
         """Whether powder passes the sensor; one number below its least is enough to say that it does not."""
-        rule = self._rule
-        found = np.array([block.level_step, block.contrast_step, block.novelty, block.mbsd, block.sd])
-        least = (rule.least_level_step, rule.least_contrast_step, rule.least_novelty, rule.least_mbsd, rule.least_sd)
-        if (found < least).any():
+        found = block.level_step, block.contrast_step, block.novelty, block.mbsd, block.sd
+        if any(map(operator.lt, found, self._least)):
             return Verdict.FAIL
-        return Verdict.NO_DECISION if np.isnan(found).any() else Verdict.PASS
+        return Verdict.NO_DECISION if any(map(math.isnan, found)) else Verdict.PASS
 
     def _homogeneous(self, rsd_upper: float) -> Verdict:
         """Whether the evidence suffices, and neither the last block nor the watch speaks against it.
@@ -260,16 +268,15 @@ class Mixing:
         The evidence is of the whole run, and the spread may have grown since; the blend is not called homogeneous
         while the upper bound of its RSD lies above the limit, or the watch is uneasy.
         """
-        if not self._judged or np.isnan(rsd_upper):
+        if not self._judged or math.isnan(rsd_upper):
             return Verdict.NO_DECISION
         rule = self._rule
         quiet = rsd_upper <= rule.max_rsd and not self._watch.uneasy
-        return _verdict(bool(quiet and self._cusum.max() >= rule.threshold))
+        return _verdict(bool(quiet and max(self._cusum) >= rule.threshold))
 
     def _deviation(self) -> float:
         """Deviation (% of target) of the mean of this run's readings, the last `pocket_window` at the most."""
-        mean = self._values.last(min(self._run, self._rule.pocket_window, len(self._values))).mean()
-        return 100.0 * (float(mean) / self._rule.target - 1.0)
+        return 100.0 * (self._mean_of(min(self._run, self._rule.pocket_window)) / self._rule.target - 1.0)
 
     def _declare(self, verdicts: Verdicts, revolution: int) -> None:
         rule = self._rule
@@ -280,7 +287,7 @@ class Mixing:
         elif not self._alarm and not self._fault and verdicts.all_pass():
             self._held, self._age = rule.min_revolutions <= revolution <= rule.max_revolutions, 0
             # The mean of the last few readings: those before are of a blend that was still being mixed.
-            self._watch.begin(float(self._values.last(min(rule.centre_size, len(self._values))).mean()))
+            self._watch.begin(self._mean_of(rule.centre_size))
             if self._held and self._endpoint is None:
                 self._endpoint = revolution
 
@@ -291,14 +298,10 @@ class Mixing:
     def compared(self) -> dict[str, float]:
         """Return what was compared at the last reading, and with what; NaN where there was no number."""
         rule, block = self._rule, self._block
-        still = {
-            name: (getattr(block, name), getattr(rule, f"least_{name}"))
-            for name in ("level_step", "contrast_step", "novelty", "mbsd", "sd")
-        }
         return {
             "blend_rsd_upper": self._rsd_upper,
             "blend_rsd_limit": rule.max_rsd,
-            "evidence": float(self._cusum.max()),
+            "evidence": max(self._cusum),
             "evidence_least": rule.threshold,
             "clean_readings": self._clean,
             "clean_readings_least": rule.pocket_window,
@@ -314,8 +317,8 @@ class Mixing:
             "duplicate_revolutions": self._duplicates,
             "bad_readings": max(self._sensor_run, self._scope_run),
             "bad_readings_limit": rule.fault_run,
-            **{name: found for name, (found, _) in still.items()},
-            **{f"{name}_least": least for name, (_, least) in still.items()},
+            **{name: getattr(block, name) for name in _MOVES},
+            **{f"{name}_least": least for name, least in zip(_MOVES, self._least, strict=True)},
         }
 
     def _found(self, status: Status, verdicts: Verdicts, missing: int) -> Finding:
@@ -367,17 +370,14 @@ class Mixing:
     @property
     def evidence(self) -> float:
         """Share (0 to 1) of the evidence for homogeneity that has been gathered."""
-        gathered = min(
-            float(self._cusum.max()) / self._rule.threshold,
-            self._clean / self._rule.pocket_window,
-            self._quiet / self._rule.quiet_window,
-        )
-        return min(1.0, gathered)
+        rule = self._rule
+        gathered = max(self._cusum) / rule.threshold, self._clean / rule.pocket_window, self._quiet / rule.quiet_window
+        return min(1.0, *gathered)
 
     def snapshot(self) -> dict[str, Any]:
         """Return all that was gathered as plain JSON values."""
         state = {name.lstrip("_"): getattr(self, name) for name in self._FIELDS}
-        state["cusum"], state["watch"] = self._cusum.tolist(), self._watch.snapshot()
+        state["watch"] = self._watch.snapshot()
         state["values"] = [row[0] for row in self._values.to_list()]
         state["verdicts"] = [verdict.value for verdict in vars(self._verdicts).values()]
         return state
@@ -392,7 +392,7 @@ class Mixing:
         """
         for name in self._FIELDS:
             setattr(self, name, state[name.lstrip("_")])
-        self._cusum = np.array(state["cusum"], dtype=np.float64)
+        self._cusum = list(map(float, state["cusum"]))
         self._watch.restore(state["watch"])
         self._values.refill(state["values"])
         self._verdicts = Verdicts(*(Verdict(value) for value in state["verdicts"]))

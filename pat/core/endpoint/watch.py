@@ -11,7 +11,6 @@ import numpy as np
 from pat.core.endpoint.words import Cause
 from pat.core.evidence import Rule, limit_sd, mean_watch_step, watch_cusum
 from pat.core.plain import finite_or_none, number_or_nan
-from pat.core.types import Array
 
 # Share of the way to its alarm at which the watch over the spread takes UNIFORM away. A blend that de-mixes slowly may
 # cross the limit before the alarm; at a quarter fewer do so unseen, and good blends lose 7 readings in 100 for it.
@@ -34,23 +33,23 @@ class Watch:
 
     def __init__(self, rule: Rule) -> None:
         self._rule, self._cusum = rule, watch_cusum(rule)
-        self._spread, self._mean = np.zeros(1), np.zeros(2)
+        self._spread, self._mean = [0.0], np.zeros(2)
         self._least = self._ratio = math.nan
         self._centre = self._unit = math.nan
 
     def forget(self) -> None:
         """Begin again with what is gathered of the spread: the blend was interrupted, or at rest."""
-        self._spread, self._mean = np.zeros(1), np.zeros(2)
+        self._spread, self._mean = [0.0], np.zeros(2)
         self._least = self._ratio = math.nan
 
     def begin(self, centre: float) -> None:
         """Take note of the end-point, and of the mean (analyte units) of the last readings before it."""
-        self._spread, self._mean = np.zeros(1), np.zeros(2)
+        self._spread, self._mean = [0.0], np.zeros(2)
         self._compare_with(centre)
 
     def _compare_with(self, centre: float) -> None:
         # A method without any spread takes every move of its mean for one.
-        unit = float(limit_sd(self._rule, np.asarray(centre)))
+        unit = limit_sd(self._rule, centre)
         self._centre, self._unit = centre, unit if unit > 0.0 else sys.float_info.min
 
     def block(self, sd: float) -> None:
@@ -58,15 +57,15 @@ class Watch:
         self._least = self._least if self._least <= sd else sd
         self._ratio = (sd / self._least) ** 2 if self._least > 0.0 else math.nan
 
-    def step(self, z: Array, value: float) -> None:
+    def step(self, z: float, value: float) -> None:
         """Take a reading since the end-point into account: its standardised deviation, and its prediction."""
-        self._spread = self._cusum.step(self._spread, z)
-        self._mean = mean_watch_step(self._rule, self._mean, np.asarray((value - self._centre) / self._unit))
+        self._spread = self._cusum.step_of_one(self._spread, z)
+        self._mean = mean_watch_step(self._rule, self._mean, (value - self._centre) / self._unit)
 
     @property
     def uneasy(self) -> bool:
         """Whether the watch over the spread is a quarter of the way to its alarm."""
-        return bool(self._spread[0] >= _UNEASY * self._rule.watch_threshold)
+        return self._spread[0] >= _UNEASY * self._rule.watch_threshold
 
     @property
     def alarm(self) -> Cause | None:
@@ -82,7 +81,7 @@ class Watch:
         """Return what was compared, and with what."""
         rule = self._rule
         return {
-            "watch": float(self._spread[0]),
+            "watch": self._spread[0],
             "watch_limit": rule.watch_threshold,
             "block_ratio": self._ratio,
             "block_ratio_limit": rule.watch_block_ratio,
@@ -94,10 +93,11 @@ class Watch:
         """Return what was gathered as plain JSON values: null for no number."""
         numbers = {"least": self._least, "ratio": self._ratio, "centre": self._centre}
         plain = {name: finite_or_none(number) for name, number in numbers.items()}
-        return {"spread": self._spread.tolist(), "mean": self._mean.tolist()} | plain
+        return {"spread": list(self._spread), "mean": self._mean.tolist()} | plain
 
     def restore(self, state: dict[str, Any]) -> None:
         """Carry on from a snapshot."""
-        self._spread, self._mean = (np.array(state[name], dtype=np.float64) for name in ("spread", "mean"))
+        self._spread = list(map(float, state["spread"]))
+        self._mean = np.array(state["mean"], dtype=np.float64)
         self._least, self._ratio, centre = (number_or_nan(state[name]) for name in ("least", "ratio", "centre"))
         self._compare_with(centre)

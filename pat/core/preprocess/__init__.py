@@ -22,6 +22,7 @@ from pat.core.preprocess.scatter import (
     saturated,
     snv,
 )
+from pat.core.preprocess.standardisation import Standardisation
 from pat.core.preprocess.steps import (
     CALIBRATION,
     STEPS,
@@ -43,6 +44,7 @@ __all__ = [
     "STEPS",
     "Folded",
     "ScatterModel",
+    "Standardisation",
     "Step",
     "Summary",
     "Treatment",

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pat.core.preprocess.compiled import Compiled
 from pat.core.preprocess.operators import Operator
 from pat.core.preprocess.scatter import snv_correction, snv_of_one
-from pat.core.preprocess.steps import Compiled
 from pat.core.preprocess.treatment import Treatment
 from pat.core.types import Array
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pat.core.indexing import consecutive
-from pat.core.preprocess.steps import Compiled
+from pat.core.preprocess.compiled import Compiled
 from pat.core.types import Array, IntArray
 
 # Wavelengths that come out of the band at a time: few enough that little of a tile is zero, enough for a product.
@@ -40,8 +40,9 @@ class Operator:
     Notes
     -----
     The steps are asked what they make of a 1 at each wavelength, not written down a second time. Those that take
-    directions out of spectra (detrend, EPO, OSC), x - P W'(x - m), would fill the matrix; they are kept as what they
-    are, carried through the steps before and after: A = B + U V', with B as narrow as the filters.
+    directions out of spectra (detrend, EPO, OSC), x - P W'(x - m), or put some in (direct standardisation) would fill
+    the matrix; they are kept as what they are, carried through the steps before and after: A = B + U V', with B as
+    narrow as the filters.
     """
 
     def __init__(self, steps: Sequence[Compiled], n_in: int) -> None:
@@ -166,6 +167,8 @@ def _folded(steps: Sequence[Compiled], n_in: int) -> tuple[Array, Array, Array, 
         else:
             weights, loadings = step.removal
             inner = np.column_stack([inner, -(image @ weights + inner @ (outer @ weights))])
+            if step.band is not None:
+                image, outer = _linear_part(step.band, image), _linear_part(step.band, outer)
             outer, offset = np.vstack([outer, loadings.T]), _applied(step, offset)
     return image, outer, inner, offset[0]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -13,7 +12,9 @@ import numpy as np
 from pat.core.indexing import consecutive
 from pat.core.preprocess import axis as axes
 from pat.core.preprocess import derivatives, projection, resampling, scatter
+from pat.core.preprocess.compiled import Compiled
 from pat.core.preprocess.scatter import RowCorrection, ScatterModel, as_spectra
+from pat.core.preprocess.standardisation import Standardisation
 from pat.core.preprocess.summary import Summary
 from pat.core.types import Array
 from pat.errors import InputError
@@ -33,34 +34,6 @@ _LEARNT = {
 }
 # Below this share of what it was computed from, a difference is rounding.
 _ROUNDING = 1e-12
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A step compiled for an axis.
-
-    Attributes
-    ----------
-    wavelength : ndarray of shape (p_out,)
-        Axis of what the step gives.
-    into : callable
-        Takes spectra (n, p_in), C-contiguous and not to be changed, and an array (n, p_out) to fill, C-contiguous.
-    affine : bool
-        Whether it is x -> A x + b with the same A and b for every spectrum.
-    blind_to_offset : bool
-        Whether it is x -> A x with A 1 = 0: derivatives are.
-    correction : callable or None
-        For a step that is (x - offset) factor, with an offset and a factor for each spectrum: what gives these.
-    removal : (ndarray, ndarray) or None
-        For a step that is x - P W'(x - m): W and P, of shape (p, k) each.
-    """
-
-    wavelength: Array
-    into: Callable[[Array, Array], None]
-    affine: bool = False
-    blind_to_offset: bool = False
-    correction: RowCorrection | None = None
-    removal: tuple[Array, Array] | None = None
 
 
 def _of_rows(wavelength: Array, treat: Callable[[Array], Array], *, affine: bool = False) -> Compiled:
@@ -182,6 +155,19 @@ def _interpolate(wavelength: Array, target: Any, kind: str = "linear") -> Compil
     return Compiled(wanted, lambda x, out: derivatives.weighted_into(x, out, first, weights), affine=True)
 
 
+def _standardise(
+    wavelength: Array, source: Any, target: Any, first: Any, weights: Any, inner: Any, outer: Any, offset: Any
+) -> Compiled:
+    given = {"source": source, "target": target, "first": first, "weights": weights}
+    found = Standardisation.of_step(given | {"inner": inner, "outer": outer, "offset": offset})
+    found.require_source(wavelength)
+    axes.check_axis(found.target)
+    if not len(found.inner):
+        return Compiled(found.target, found.into, affine=True)
+    band = Compiled(found.target, found.band_into, affine=True)
+    return Compiled(found.target, found.into, affine=True, removal=(found.inner.T, -found.outer.T), band=band)
+
+
 def _centre(wavelength: Array, reference: Any = CALIBRATION) -> Compiled:
     mean = as_spectra("reference", [_known(reference)], wavelength.size)[0]
     return _of_rows(wavelength, lambda x: x - mean, affine=True)
@@ -245,6 +231,7 @@ _COMPILERS: dict[str, Callable[..., Compiled]] = {
     "scale": _scale,
     "select": _select,
     "snv": _snv,
+    "standardise": _standardise,
 }
 STEPS = tuple(sorted(_COMPILERS))
 """Names of all steps."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from pat.core import pls
 from pat.core.diagnostics import evaluate, q_contributions, t2_contributions
@@ -16,6 +17,7 @@ def model(a: int = 3) -> tuple[pls.PLSModel, Array]:
     return pls.fit(pls.moments(x, y, x[0], 0.0), a), x
 
 
+@pytest.mark.requirement("URS-14")
 def test_contributions_add_up() -> None:
     fitted, x = model()
     _, t2, q = evaluate(fitted, x + 0.3)
@@ -38,6 +40,7 @@ def test_contributions_by_hand() -> None:
     np.testing.assert_allclose(q_contributions(simple, spectrum), [[0.1024, 0.0576]], rtol=1e-12)
 
 
+@pytest.mark.requirement("URS-14")
 def test_a_spike_is_found_where_it_is() -> None:
     fitted, x = model()
     spiked = x[:1].copy()

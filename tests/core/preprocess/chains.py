@@ -13,6 +13,23 @@ _BANDS = np.exp(-(((AXIS - np.array([[1100.0], [1400.0]])) / 40.0) ** 2))
 SNV: dict[str, Any] = {"step": "snv"}
 SG: dict[str, Any] = {"step": "savitzky_golay", "window": 9, "polyorder": 2, "deriv": 1}
 
+
+def _standardise(n_directions: int = 0) -> dict[str, Any]:
+    """Weights that smooth, and gain and offset of another instrument; onto the same axis, so that it fits anywhere."""
+    rng = np.random.default_rng(6)
+    p = AXIS.size
+    return {
+        "step": "standardise",
+        "source": AXIS.tolist(),
+        "target": AXIS.tolist(),
+        "first": np.clip(np.arange(p) - 2, 0, p - 5).tolist(),
+        "weights": (0.2 + 0.05 * rng.standard_normal((p, 5))).tolist(),
+        "inner": (0.1 * rng.standard_normal((n_directions, p))).tolist(),
+        "outer": (0.1 * rng.standard_normal((n_directions, p))).tolist(),
+        "offset": (0.05 * np.sin(AXIS / 50.0)).tolist(),
+    }
+
+
 # Chains of one step each, by the step's name; `calibration` where they learn.
 STEPS: dict[str, dict[str, Any]] = {
     "absorbance": {"step": "absorbance"},
@@ -30,13 +47,22 @@ STEPS: dict[str, dict[str, Any]] = {
     "scale": {"step": "scale", "deviation": "calibration"},
     "epo": {"step": "epo", "spectra": _BANDS.tolist(), "n_components": 2},
     "osc": {"step": "osc", "n_components": 1, "directions": "calibration"},
+    "standardise": _standardise(),
     "baseline": {"step": "baseline", "method": "asls", "parameters": {"lam": 1e5}},
 }
-LINEAR = {"savitzky_golay", "gap_segment", "detrend", "select", "interpolate", "centre", "scale", "epo", "osc"}
+LINEAR = {
+    *("savitzky_golay", "gap_segment", "detrend", "select", "interpolate", "centre", "scale", "epo", "osc"),
+    "standardise",
+}
+
+# Direct standardisation, which has directions beside its band.
+DIRECT = _standardise(3)
 
 CHAINS: dict[str, list[dict[str, Any]]] = {
     "nothing": [],
     **{name: [step] for name, step in STEPS.items()},
+    "direct standardisation": [DIRECT],
+    "direct standardisation, snv, derivative": [DIRECT, SNV, SG],
     "snv, derivative": [SNV, SG],
     "snv, smoothing": [SNV, SG | {"deriv": 0}],
     "snv, derivative, snv": [SNV, SG, SNV],

@@ -16,7 +16,7 @@ import pytest
 from pat.core.preprocess import Folded, Treatment, fit_treatment
 from pat.core.preprocess.scatter import snv_correction, snv_of_one
 from pat.errors import InputError
-from tests.core.preprocess.chains import AXIS, CHAINS, SG, SNV, STEPS, references, spectra
+from tests.core.preprocess.chains import AXIS, CHAINS, DIRECT, SG, SNV, STEPS, references, spectra
 
 # The same steps with other parameters, so that orders of a kind with itself are no repetition.
 VARIANTS: dict[str, dict[str, Any]] = STEPS | {
@@ -25,6 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = STEPS | {
     "normalise area": {"step": "normalise", "norm": "area"},
     "normalise maximum": {"step": "normalise", "norm": "maximum"},
     "interpolate linear": STEPS["interpolate"] | {"kind": "linear"},
+    "direct standardisation": DIRECT,
     "detrend offset": {"step": "detrend", "degree": 1},
 }
 QUICK = sorted(set(VARIANTS) - {"baseline"})

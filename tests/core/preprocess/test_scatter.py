@@ -54,6 +54,7 @@ def test_robust_normal_variate_by_hand():
     np.testing.assert_allclose(found, np.arange(9.0)[::-1] - 2.0)
 
 
+@pytest.mark.requirement("URS-11")
 @pytest.mark.parametrize("percentile", [10.0, 25.0, 60.0, 100.0])
 def test_robust_normal_variate_against_chemotools(percentile):
     # Chemotools 0.5 divides by the population deviation of the same readings.
@@ -85,6 +86,7 @@ def test_normalise_by_something_else():
         normalise(_spectra(1), "l2")
 
 
+@pytest.mark.requirement("URS-11")
 def test_detrend_against_scipy():
     x = _spectra(5)
     np.testing.assert_allclose(detrend(x, AXIS, 0), scipy_detrend(x, axis=1, type="constant"), rtol=0, atol=1e-13)
@@ -103,6 +105,7 @@ def test_detrend_by_a_degree_that_does_not_fit(degree):
         detrend(_spectra(1), AXIS, degree)
 
 
+@pytest.mark.requirement("URS-11")
 def test_msc_against_chemotools():
     x = _spectra(8)
     other = MultiplicativeScatterCorrection(method="mean").fit(x)
@@ -117,6 +120,7 @@ def test_msc_against_straight_lines_fitted_one_by_one():
         np.testing.assert_allclose(found, (row - offset) / slope, rtol=0, atol=1e-12)
 
 
+@pytest.mark.requirement("URS-11")
 @pytest.mark.parametrize("n_interferents", [0, 1, 2])
 @pytest.mark.parametrize("degree", [0, 1, 2, 4])
 def test_emsc_against_chemotools(degree, n_interferents):
