@@ -1,6 +1,7 @@
 """What a scheduler calls for the demo: the samples and the references that came later -> `pat retrain`.
 
-Exit codes are those of `pat retrain`: 0 a challenger waits for a person, 1 refused, 2 wrong input, 3 nothing new.
+Exit codes are those of `pat retrain`: 0 a challenger waits for signatures, 1 refused, 2 wrong input, 3 nothing new, 4
+readings drift and nothing is new. docs/scheduling.md says more.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pat.spectra import write_store
 from pipelines.stage import main
 
 METHOD, SAMPLES = Path("models/demo/method.yaml"), Path("data_samples")
-SPECTRA = ("calibration", "validation", "repeatability", "accepted_blends", "blends", "new_references")
+SPECTRA = ("calibration", "validation", "repeatability", "accepted_blends", "blends", "specificity", "new_references")
 FACTS = ("batches", "new_batches")
 # Raw stores are never changed: what came later makes another store, beside the challengers that are made from it.
 INPUT = Path("models/demo/challengers/input")

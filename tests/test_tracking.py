@@ -66,6 +66,7 @@ def log(campaign: Campaign, root: Path, **options: Any) -> tracking.TrackedVersi
     )
 
 
+@pytest.mark.requirement("URS-82")
 def test_a_run_holds_parameters_figures_hashes_and_the_artefact(campaign, root):
     logged = log(campaign, root, tags={"why": "test"})
     (run,) = runs(root)
@@ -205,6 +206,7 @@ def test_an_artefact_of_other_parts_is_not_logged(campaign, root):
     assert runs(root) == []
 
 
+@pytest.mark.requirement("URS-70")
 def test_only_an_explicit_call_makes_a_champion(campaign, root):
     logged = log(campaign, root)
     compare(root, logged, "a" * 64, "no difference shown")
@@ -288,13 +290,14 @@ def test_the_step_outside_dvc_logs_once_and_chooses_no_champion_unless_told(camp
     monkeypatch.chdir(root)
     said = track(Path("."))
     assert "pat-small version 1 registered" in said
-    assert "champion: none yet; a person chooses one: pat promote method.yaml 1" in said
+    assert "champion: none yet; released, a person makes it one: pat promote method.yaml 1" in said
     assert tracking.champion("small") is None
     said = track(Path("."), first_champion=True)
     assert "version 1 was registered before" in said
-    assert said.endswith("champion: version 1")
+    assert said.endswith("champion: version 1 (unreleased)")
 
 
+@pytest.mark.requirement("URS-70")
 def test_the_step_outside_dvc_never_replaces_a_champion(campaign, root, monkeypatch):
     shutil.copytree(campaign.folder, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.zarr"))
     monkeypatch.chdir(root)
@@ -302,7 +305,7 @@ def test_the_step_outside_dvc_never_replaces_a_champion(campaign, root, monkeypa
     other.create_registered_model("pat-small")
     other.create_model_version("pat-small", str(root), tags={"artefact_digest": "0" * 64})
     tracking.promote("small", 1)
-    assert track(Path("."), first_champion=True).endswith("champion: version 1")
+    assert track(Path("."), first_champion=True).endswith("champion: version 1 (unreleased)")
     assert "pat-small version 2 registered" not in track(Path("."), first_champion=True)
     champion = tracking.champion("small")
     assert champion is not None

@@ -13,6 +13,7 @@ from pat.artefact import Artefact
 from pat.core.preprocess import as_asked
 from pat.errors import InputError
 from pat.method import Method
+from pat.release.releasing import RELEASED
 from pat.scorer import Scorer
 from pat.scorer.proof import require_known_blend
 from pat.spectra import batches_with_role
@@ -33,7 +34,7 @@ def champion_folder(method: Method, folder: str | Path, *, root: str | Path = ".
     ----------
     method : Method
     folder : path
-        The method's folder, with ``artefact/`` and ``challengers/``.
+        The method's folder, with ``artefact/``, ``challengers/`` and ``released/``.
     root : path
         The project's folder, where MLflow's store lies.
 
@@ -45,15 +46,16 @@ def champion_folder(method: Method, folder: str | Path, *, root: str | Path = ".
     Raises
     ------
     InputError
-        If the champion's artefact lies in neither place.
+        If the champion's artefact lies in none of these places.
     """
     known = tracking.champion(method.name, root=root)
     folder = Path(folder)
     if known is None:
         return folder / ARTEFACT
-    promoted = folder / CHALLENGERS / known.digest / ARTEFACT
-    if promoted.exists():
-        return promoted
+    for place in (RELEASED, CHALLENGERS):
+        promoted = folder / place / known.digest / ARTEFACT
+        if promoted.exists():
+            return promoted
     first = folder / ARTEFACT
     found = artefact.read(first).content.digest if (first / artefact.MANIFEST).is_file() else "nothing"
     if found != known.digest:

@@ -1,8 +1,7 @@
-"""Two models on the same independent batches: figures of merit, and whether the difference is more than chance."""
+"""Two models on the same independent batches: figures of merit, and what their difference is and could have shown."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -10,8 +9,9 @@ import numpy as np
 
 from pat.core.plain import finite_or_none
 from pat.core.types import Array
-from pat.limits import t_quantile, t_two_sided_p
-from pat.validation.figures import ALPHA, Figures, batch_means, figures_of_merit
+from pat.method import RETRAINING_MARGIN
+from pat.retraining.paired import POWERS, Detectable, NonInferiority, detectable, non_inferiority, paired_difference
+from pat.validation.figures import Figures, batch_means, figures_of_merit
 
 Verdict = Literal["better", "worse", "no difference shown"]
 
@@ -33,6 +33,10 @@ class Comparison:
         Two-sided 95 % confidence interval of the difference.
     p_value : float
         Of no difference: paired t-test with the batch as the unit, n_batches - 1 degrees of freedom.
+    detectable : tuple of Detectable
+        The smallest differences that this test would have found, with 80 % and with 90 % power.
+    non_inferiority : NonInferiority
+        Whether the challenger was shown to be no worse than the margin allows.
     """
 
     champion: Figures
@@ -42,10 +46,12 @@ class Comparison:
     lower: float
     upper: float
     p_value: float
+    detectable: tuple[Detectable, ...]
+    non_inferiority: NonInferiority
 
     @property
     def verdict(self) -> Verdict:
-        """What the interval says of the challenger."""
+        """What the interval says of the challenger; what was not shown may still be, see `detectable`."""
         if self.upper < 0.0:
             return "better"
         return "worse" if self.lower > 0.0 else "no difference shown"
@@ -56,12 +62,16 @@ class Comparison:
         return {
             "verdict": self.verdict,
             "squared_error_difference": numbers,
+            "detectable": [{key: finite_or_none(value) for key, value in asdict(d).items()} for d in self.detectable],
+            "non_inferiority": self.non_inferiority.to_dict(),
             "champion": self.champion.to_dict(),
             "challenger": self.challenger.to_dict(),
         }
 
 
-def compare(reference: Array, champion: Array, challenger: Array, batch: Any) -> Comparison:
+def compare(
+    reference: Array, champion: Array, challenger: Array, batch: Any, *, margin: float = RETRAINING_MARGIN
+) -> Comparison:
     """Compare two models' predictions of the same spectra.
 
     Parameters
@@ -72,6 +82,8 @@ def compare(reference: Array, champion: Array, challenger: Array, batch: Any) ->
         Predictions in the same units.
     batch : array_like of shape (n,)
         Batch of each spectrum.
+    margin : float
+        Largest acceptable ratio of the challenger's RMSEP to the champion's, above 1.
 
     Raises
     ------
@@ -87,15 +99,42 @@ def compare(reference: Array, champion: Array, challenger: Array, batch: Any) ->
     of_champion, of_challenger = (figures_of_merit(reference, p, batch) for p in (champion, challenger))
     known = ~np.isnan(reference)
     y, codes = reference[known], np.unique(np.asarray(batch)[known], return_inverse=True)[1]
-    squares = (challenger[known] - y) ** 2 - (champion[known] - y) ** 2
-    return Comparison(of_champion, of_challenger, *_paired(batch_means(squares, codes)))
+    before, after = (batch_means((p[known] - y) ** 2, codes) for p in (champion, challenger))
+    return Comparison(
+        of_champion,
+        of_challenger,
+        **asdict(paired_difference(after - before)),
+        detectable=tuple(detectable(before, after, power) for power in POWERS),
+        non_inferiority=non_inferiority(before, after, margin),
+    )
 
 
-def _paired(differences: Array) -> tuple[float, float, float, float, float]:
-    """Test the batches' differences (n_batches,) against zero: mean, standard error, interval, p value."""
-    n, mean = differences.size, float(differences.mean())
-    error = float(differences.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-    if not error > 0.0:
-        return mean, math.nan, math.nan, math.nan, math.nan
-    reach = t_quantile(1.0 - ALPHA / 2.0, n - 1) * error
-    return mean, error, mean - reach, mean + reach, t_two_sided_p(mean / error, n - 1)
+def by_batch(reference: Array, champion: Array, challenger: Array, batch: Any) -> list[dict[str, Any]]:
+    """Return what both models did in each batch, as plain data: for the figures, and to be computed again from.
+
+    Parameters
+    ----------
+    reference, champion, challenger : ndarray of shape (n,)
+        Reference values, none of them NaN, and predictions.
+    batch : array_like of shape (n,)
+
+    Returns
+    -------
+    list of dict
+        ``batch``, ``n``, the mean ``reference`` value, and of each model the mean error and the root mean squared one.
+    """
+    names, codes = np.unique(np.asarray(batch), return_inverse=True)
+    sizes, level = np.bincount(codes), batch_means(reference, codes)
+    sides = {}
+    for side, predicted in (("champion", champion), ("challenger", challenger)):
+        error = predicted - reference
+        sides[side] = (batch_means(error, codes), np.sqrt(batch_means(error**2, codes)))
+    return [
+        {
+            "batch": str(name),
+            "n": int(sizes[i]),
+            "reference": float(level[i]),
+            **{side: {"error": float(mean[i]), "rms_error": float(rms[i])} for side, (mean, rms) in sides.items()},
+        }
+        for i, name in enumerate(names)
+    ]

@@ -13,7 +13,7 @@ from pat import compute
 from pat.core.types import Array
 from pat.method import Method
 from pat.profiles import follow_and_judge
-from pat.retraining.comparison import compare
+from pat.retraining.comparison import by_batch, compare
 from pat.scorer import Scorer
 from pat.validation.run import Validation
 
@@ -40,7 +40,8 @@ def judge(
         The challenger's.
     """
     batches = validation.document["batches"]
-    document = compare(*_predictions(method, raw, batches["validation"], champion, challenger)).to_dict()
+    predictions = _predictions(method, raw, batches["validation"], champion, challenger)
+    document = compare(*predictions, margin=method.acceptance.retraining_margin).to_dict()
     judged = _endpoints(method, raw, truth, champion, batches["blend_validation"])
     return {
         "method": method.name,
@@ -48,6 +49,7 @@ def judge(
         "simulated": bool(raw.attrs.get("simulated", False)),
         "batches": batches,
         **document,
+        "by_batch": by_batch(*predictions),
         "champion": {"digest": champion.digest, "figures": document["champion"], "endpoints": judged},
         "challenger": {
             "digest": challenger.digest,

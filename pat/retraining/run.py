@@ -7,8 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -26,81 +25,19 @@ from pat.files import canonical_json, readable_json, write_bytes
 from pat.homogeneity import HomogeneityModel, learn
 from pat.method import Method
 from pat.retraining.champion import ARTEFACT, new_batches, proven, read_champion, source_of
+from pat.retraining.drift import drift
 from pat.retraining.judging import judge
+from pat.retraining.outcome import Outcome, Status
+from pat.retraining.page import page
 from pat.retraining.text import summary
 from pat.scorer import Scorer
 from pat.spectra import batch_facts, batches_with_role
 from pat.treatment import data_sha256, treat
 from pat.validation.gate import require_independent
-from pat.validation.run import Validation, truth_sha256, validate
+from pat.validation.registration import table_sha256
+from pat.validation.run import Validation, validate
 
-_COMPARISON, _SUMMARY = "comparison.json", "comparison.txt"
-
-
-class Status(StrEnum):
-    """How a retraining ended."""
-
-    REGISTERED = "registered"
-    """A challenger was registered and waits for a person."""
-    COMPARED_AGAIN = "compared_again"
-    """The same challenger had been registered before; it was compared on other data, truth or criteria, and waits."""
-    ALREADY_REGISTERED = "already_registered"
-    """Everything is as when this challenger was registered; nothing was done."""
-    REFUSED = "refused"
-    """A challenger was tried and did not pass; MLflow has the run and the reason."""
-    NOTHING_NEW = "nothing_new"
-    """There are no reference data that the champion was not made from."""
-
-
-_EXIT_CODES = {
-    Status.REGISTERED: 0,
-    Status.COMPARED_AGAIN: 0,
-    Status.ALREADY_REGISTERED: 0,
-    Status.REFUSED: 1,
-    Status.NOTHING_NEW: 3,
-}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a retraining came to.
-
-    Attributes
-    ----------
-    status : Status
-    champion : str
-        Digest of the champion.
-    new_batches : list of str
-        Calibration batches that the champion was not made from.
-    folder : Path or None
-        Where the challenger lies: its artefact and the comparison.
-    digest : str or None
-        Digest of the challenger.
-    version : int or None
-        Its registered version.
-    comparison : dict or None
-        Challenger against champion, plain JSON, as in ``comparison.json``.
-    reason : str
-        Why it was refused.
-    """
-
-    status: Status
-    champion: str
-    new_batches: list[str]
-    folder: Path | None = None
-    digest: str | None = None
-    version: int | None = None
-    comparison: dict[str, Any] | None = None
-    reason: str = ""
-
-    @property
-    def exit_code(self) -> int:
-        """For a scheduler: 0 a challenger waits, 1 refused, 3 nothing new."""
-        return _EXIT_CODES[self.status]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the outcome as plain data."""
-        return {**asdict(self), "folder": self.folder and str(self.folder), "exit_code": self.exit_code}
+_COMPARISON, _SUMMARY, _PAGE = "comparison.json", "comparison.txt", "comparison.html"
 
 
 @contextmanager
@@ -122,6 +59,7 @@ def retrain(
     out: str | Path,
     *,
     truth: pd.DataFrame | None = None,
+    readings: xr.Dataset | None = None,
     root: str | Path = ".",
 ) -> Outcome:
     """Make a challenger from old and new reference data, validate it, and register it beside the champion.
@@ -140,6 +78,8 @@ def retrain(
         Folder of challengers; this one goes to ``<digest>/``, its artefact beside the comparison.
     truth : DataFrame, optional
         Truth of the validation blends, for a method that follows blends.
+    readings : Dataset, optional
+        Raw spectra that the champion has scored since, in which drift is looked for, too.
     root : path
         The project's folder, where MLflow's store lies.
 
@@ -160,9 +100,11 @@ def retrain(
     found, scorer = read_champion(champion)
     new = new_batches(method, found, raw)
     if not new:
-        return Outcome(Status.NOTHING_NEW, scorer.digest, new)
+        seen = drift(method, found, scorer, raw, new, readings) if readings is not None else None
+        status = Status.DRIFTED if seen and seen.called_for else Status.NOTHING_NEW
+        return Outcome(status, scorer.digest, new, drift=seen.to_dict() if seen else None)
     with _alone(Path(out)):
-        work = _Work(method, raw, truth, found, scorer, new, Path(out), root)
+        work = _Work(method, raw, truth, readings, found, scorer, new, Path(out), root)
         try:
             return _known(work) or _challenge(work)
         except Refusal as refusal:
@@ -184,6 +126,7 @@ class _Work:
     method: Method
     raw: xr.Dataset
     truth: pd.DataFrame | None
+    readings: xr.Dataset | None
     champion: Artefact
     scorer: Scorer
     new: list[str]
@@ -202,7 +145,8 @@ class _Work:
             "champion": self.scorer.digest,
             "method_sha256": self.method.sha256,
             "data_sha256": data_sha256(self.raw),
-            "truth_sha256": truth_sha256(self.truth),
+            "truth_sha256": table_sha256(self.truth),
+            "readings_sha256": None if self.readings is None else data_sha256(self.readings),
             "code_sha256": environment.code_sha256(),
         }
 
@@ -260,9 +204,11 @@ def _challenge(work: _Work) -> Outcome:
     found = _prove(work, calibration, homogeneity, treated, folder / ARTEFACT)
     _, challenger = proven(folder / ARTEFACT)
     comparison = judge(method, work.raw, work.truth, work.scorer, challenger, found)
-    comparison |= {"new_batches": work.new, "made_from": work.made_from()}
+    seen = drift(method, work.champion, work.scorer, work.raw, work.new, work.readings)
+    comparison |= {"new_batches": work.new, "drift": seen.to_dict(), "made_from": work.made_from()}
     write_bytes(folder / _COMPARISON, readable_json(comparison).encode())
     write_bytes(folder / _SUMMARY, summary(comparison).encode())
+    write_bytes(folder / _PAGE, page(comparison).encode())
     version = _register(work, calibration, found, comparison, folder)
     return work.outcome(Status.REGISTERED if version.new else Status.COMPARED_AGAIN, folder, version, comparison)
 
@@ -306,7 +252,7 @@ def _register(
         work.method.name,
         version,
         work.key(),
-        [folder / _COMPARISON, folder / _SUMMARY, folder / ARTEFACT / "validation.json"],
+        [folder / _COMPARISON, folder / _SUMMARY, folder / _PAGE, folder / ARTEFACT / "validation.json"],
         tags={**work.tags(), "comparison": comparison["verdict"]},
         root=work.root,
     )

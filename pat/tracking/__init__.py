@@ -16,6 +16,7 @@ from pat.tracking.registry import (
     challenger,
     champion,
     find,
+    find_version,
     model_name,
     promote,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "challenger",
     "champion",
     "find",
+    "find_version",
     "has_comparison",
     "log_artefact",
     "log_comparison",

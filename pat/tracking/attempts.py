@@ -13,7 +13,7 @@ from pat.files import canonical_json, locked
 from pat.homogeneity.figures import figures
 from pat.method import Method
 from pat.tracking.contents import log_described
-from pat.tracking.registry import CHALLENGER, TrackedVersion, model_name, register, version_of
+from pat.tracking.registry import CHALLENGER, REGISTER, TrackedVersion, model_name, record, register, version_of
 from pat.tracking.store import ATTEMPT, COMPLETE, DIGEST, FOLDER, client_of, complete, database, run_of, sha256
 from pat.validation.run import Validation
 
@@ -53,6 +53,8 @@ def log_artefact(
         If the artefact does not verify.
     InputError
         If it was not made of this method, calibration and validation.
+    TrailError
+        If it cannot be recorded in the audit trail.
     """
     _require_made_of(folder, found := artefact.read(folder), method, calibration, validation)
     digest, name, given = found.content.digest, model_name(method.name), dict(tags or {})
@@ -65,8 +67,11 @@ def log_artefact(
         log_described(client, run, method, calibration, validation, given, figures(found.content.document))
         client.log_artifacts(run.info.run_id, str(folder), FOLDER)
         version = known or register(client, name, run, {DIGEST: digest, **given})
+        logged = TrackedVersion(run.info.run_id, version, digest, new=True)
+        # Before the mark that it is whole: a call that dies here records it again, never not at all.
+        record(REGISTER, method.name, logged)
         complete(client, run, "FINISHED")
-    return TrackedVersion(run.info.run_id, version, digest, new=True)
+    return logged
 
 
 def _require_made_of(

@@ -21,6 +21,7 @@ def no_work(*_: Any, **__: Any) -> Any:
     raise AssertionError("nothing was to be computed")
 
 
+@pytest.mark.requirement("URS-73")
 def test_what_is_known_is_found_before_anything_is_computed(folder, monkeypatch):
     first = run(folder)
     with monkeypatch.context() as patch:
@@ -61,6 +62,7 @@ def test_other_validation_data_give_a_new_comparison_of_the_same_challenger(made
     assert run(folder, open_store(folder / "corrected.zarr")).status is Status.ALREADY_REGISTERED
 
 
+@pytest.mark.requirement("URS-73")
 def test_a_comparison_or_an_artefact_that_was_altered_is_made_again(folder):
     first = run(folder)
     assert first.folder is not None

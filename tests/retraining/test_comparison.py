@@ -9,6 +9,8 @@ import pytest
 
 from pat.retraining import compare
 
+pytestmark = pytest.mark.requirement("URS-71")
+
 # Errors of three batches of 2, 2 and 4 spectra; their mean squared errors differ by -1, -1 and -4.
 CHAMPION = np.array([1.0, 1.0, 2.0, 0.0, 2.0, 2.0, 2.0, 2.0])
 CHALLENGER = np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0])

@@ -47,6 +47,7 @@ def fingerprint(*folders: Path) -> str:
     return hashlib.sha256(b"".join(str(p).encode() + p.read_bytes() for p in files)).hexdigest()
 
 
+@pytest.mark.requirement("URS-70")
 def test_new_references_give_a_challenger_that_waits_and_nothing_else_changes(made, folder):
     (folder / "released").mkdir()
     shutil.copytree(folder / "artefact", folder / "released" / "old")
@@ -62,6 +63,7 @@ def test_new_references_give_a_challenger_that_waits_and_nothing_else_changes(ma
     assert Scorer.load(outcome.folder / "artefact", allow_unreleased=True).digest == outcome.digest
 
 
+@pytest.mark.requirement("URS-71")
 def test_both_are_judged_on_the_same_independent_batches(made, proposed):
     folder, outcome = proposed
     assert outcome.folder is not None
@@ -115,6 +117,7 @@ def test_an_altered_store_is_not_learnt_from(folder, monkeypatch, capsys):
     assert "it was changed" in capsys.readouterr().err
 
 
+@pytest.mark.requirement("URS-73")
 def test_without_new_references_nothing_happens(made, folder):
     before = fingerprint(folder / "mlflow.db", folder / "artefact")
     outcome = run(folder, store_without(made.raw, folder / "old.zarr", "N1", "N2", "N3"))
@@ -154,6 +157,7 @@ def test_a_challenger_that_fails_the_gate_is_refused_and_recorded(folder):
     assert refused.data.metrics["validation/rmsep"] > 1e-6
 
 
+@pytest.mark.requirement("URS-73")
 def test_two_never_run_at_once(folder):
     (folder / "challengers").mkdir()
     with open(folder / "challengers" / ".lock", "w") as other:
@@ -163,6 +167,7 @@ def test_two_never_run_at_once(folder):
     assert run(folder).status is Status.REGISTERED
 
 
+@pytest.mark.requirement("URS-20")
 def test_batches_that_the_champion_was_made_from_judge_nobody(made, folder):
     batches = {"calibration_batches": made.calibration.batches, "homogeneity_batches": {"accepted": ["V1"]}}
     rewrite_source(folder, batches)
@@ -194,6 +199,7 @@ def pat(folder: Path, *arguments: str, capsys: pytest.CaptureFixture[str]) -> tu
     return code, json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.requirement("URS-70")
 def test_the_command_proposes_a_person_promotes_and_then_nothing_is_new(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     arguments = ("retrain", "method.yaml", "--data", "raw.zarr")
@@ -203,8 +209,10 @@ def test_the_command_proposes_a_person_promotes_and_then_nothing_is_new(folder, 
     printed = capsys.readouterr().out
     assert "version 2 is already registered as challenger" in printed
     assert "pat promote method.yaml 2" in printed
-    code, promoted = pat(folder, "promote", "method.yaml", "2", capsys=capsys)
-    assert (code, promoted) == (0, {"champion": 2, "digest": outcome["digest"]})
+    assert cli.main(["promote", "method.yaml", "2"]) == 1
+    assert "it must be released first" in capsys.readouterr().err
+    code, promoted = pat(folder, "promote", "method.yaml", "2", "--unreleased", capsys=capsys)
+    assert (code, promoted) == (0, {"champion": 2, "digest": outcome["digest"], "released": False})
     assert aliases(folder) == {"champion": 2, "challenger": None}
     assert champion_folder(Method.load("method.yaml"), folder).parent.name == outcome["digest"]
     code, again = pat(folder, *arguments, capsys=capsys)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pat.retraining import compare, summary
+from pat.retraining import Drift, Finding, compare, summary
+from pat.retraining.drift import REFERENCES
 from pat.validation.endpoints import EndpointCase, Outcome
 
 
@@ -18,7 +19,9 @@ def comparison(champion: list[EndpointCase], challenger: list[EndpointCase]) -> 
         side: {"digest": digit * 64, "figures": document[side], "endpoints": [case.to_dict() for case in cases]}
         for side, digit, cases in (("champion", "a", champion), ("challenger", "b", challenger))
     }
-    return {**document, "method": "demo", "units": "% w/w", "simulated": True, "new_batches": ["N1", "N2"], **sides}
+    drift = Drift("a" * 64, ["A", "B"], (Finding("bias", REFERENCES, "not shown", True, "CUSUM below 3.50", {}),))
+    head = {"method": "demo", "units": "% w/w", "simulated": True, "new_batches": ["N1", "N2"]}
+    return {**document, **head, "drift": drift.to_dict(), **sides}
 
 
 def case(batch: str, true: int | None, found: int | None, outcome: Outcome, **more: Any) -> EndpointCase:
@@ -63,3 +66,22 @@ def test_a_figure_that_cannot_be_had_is_a_dash() -> None:
     # Errors of 0.1 and -0.2: RMSEP and bias as they are.
     assert "RMSEP, % w/w               0.100       0.200" in text
     assert math.isclose(document["champion"]["figures"]["bias"], 0.1)
+
+
+def test_what_was_not_shown_is_never_called_equal() -> None:
+    document = comparison([], [])
+    text = " ".join(summary(document).split())
+    # Errors of 0.1 and -0.2 in every batch, but for rounding: a spread of nothing, and a ratio of two.
+    assert "NOT shown to have an RMSEP below 1.1 times the champion's: ratio 2.00" in text
+    document["verdict"] = "no difference shown"
+    document["detectable"] = [{"power": 0.8, "difference": 0.02, "rmsep_ratio": None}]
+    document["non_inferiority"] = {
+        "margin": 1.1, "ratio": 1.0, "upper": None, "p_value": 0.4, "power_if_equal": 0.12, "verdict": "not shown"
+    }  # fmt: skip
+    text = " ".join(summary(document).split())
+    assert "with 80 % power 0.02 (% w/w)², errors larger by any factor may be missed" in text
+    assert "That no difference is shown does not mean that there is none." in text
+    assert "NOT shown to have an RMSEP below 1.1 times the champion's: ratio 1.00, without bound" in text
+    assert "Two equally good models would be shown so in 12 of 100 such cases." in text
+    document["detectable"][0]["difference"] = None
+    assert "how small a difference the test finds cannot be said" in " ".join(summary(document).split())
