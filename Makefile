@@ -18,11 +18,13 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run lab test test-all check bench bench-endpoints schema pins clean
+.PHONY: help run lab test test-all check bench bench-endpoints reproduce trace schema pins clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# What the pipeline does is recorded beside the project, unless the user has a trail of their own.
+run: export PAT_TRAIL ?= $(CURDIR)/audit/trail.jsonl
 run: $(INSTALLED)  ## Run the whole pipeline on data_samples/ and replay a held-out batch
 	$(BIN)/python -m pipelines.run
 
@@ -47,6 +49,15 @@ bench: $(INSTALLED)  ## Print side-by-side figures against peers
 
 bench-endpoints: $(INSTALLED)  ## Compare end-point rules on simulated blends
 	$(BIN)/python -m benchmarks.comparison
+
+# A released folder, or the artefact that `make run` has made.
+ARTEFACT ?= models/demo/artefact
+
+reproduce: $(INSTALLED)  ## Rebuild an artefact in a clean checkout and compare (ARTEFACT=models/demo/artefact)
+	$(BIN)/python -m pat reproduce $(ARTEFACT)
+
+trace: $(INSTALLED)  ## Make docs/trace.md again from docs/requirements.yaml and the marks of the tests
+	$(BIN)/python -m tests.trace
 
 schema: $(INSTALLED)  ## Make models/method.schema.json again from the types in pat/method.py
 	$(BIN)/python -c "from pathlib import Path; from pat.files import readable_json, write_bytes; \

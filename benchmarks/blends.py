@@ -76,7 +76,9 @@ class Kind:
     layer_rate: float = 0.06
     assay: float = 1.0
     pockets: float = 0.0
+    pocket_size: float = 0.4
     demix: tuple[float, float] | None = None
+    demix_size: tuple[float, float] = (0.04, 0.08)
     film: tuple[float, float] | None = None
     attainable: bool = False
     inside: bool = True
@@ -147,6 +149,55 @@ def channels(content: Array, filler: Array, condition: Condition, rng: np.random
     return np.asarray(x)
 
 
+@dataclass(frozen=True)
+class Mixing:
+    """How blends of one kind mix; arrays of shape (revolutions, n) or such that broadcast to it.
+
+    Attributes
+    ----------
+    content : ndarray
+        Of what each spectrum sees, as a share of the target.
+    mean : ndarray
+        True mean, as a share of the target.
+    rsd : ndarray
+        True RSD (%).
+    """
+
+    content: Array
+    mean: Array
+    rsd: Array
+
+    def uniform(self, max_rsd: float, max_mean_deviation: float) -> BoolArray:
+        """Whether RSD (%) and mean (deviation in % of target) are in their ranges."""
+        return np.asarray((self.rsd <= max_rsd) & (np.abs(100.0 * (self.mean - 1.0)) <= max_mean_deviation))
+
+
+def mix(kind: Kind, phi: float, n: int, rng: np.random.Generator) -> Mixing:
+    """Simulate how `n` blends of a kind mix.
+
+    Parameters
+    ----------
+    kind : Kind
+    phi : float
+        Autocorrelation of the blend.
+    n : int
+    rng : Generator
+    """
+    shape, turn = (REVOLUTIONS, n), np.arange(1.0, REVOLUTIONS + 1.0)[:, None]
+    pace = np.exp(0.1 * rng.standard_normal(n))
+    spread = np.hypot(kind.floor, math.sqrt(kind.start**2 - kind.floor**2) * np.exp(-kind.rate * pace * turn))
+    if kind.demix:
+        onset, size = rng.uniform(*kind.demix, n), rng.uniform(*kind.demix_size, n)
+        spread = np.hypot(spread, size * -np.expm1(-np.maximum(turn - onset, 0.0) / rng.uniform(80.0, 150.0, n)))
+    layer = rng.choice([-1.0, 1.0], n) * rng.uniform(0.6, 1.4, n) * kind.layer
+    mean = kind.assay * np.maximum(1.0 + layer * np.exp(-kind.layer_rate * pace * turn), 0.0)
+    log_sd = np.sqrt(np.log1p(spread**2))
+    content = np.exp(log_sd * autoregressive(shape, phi, rng) - log_sd**2 / 2.0)
+    content += np.where(rng.random(shape) < kind.pockets, kind.pocket_size * rng.choice([-1.0, 1.0], shape), 0.0)
+    rsd = 100.0 * np.sqrt(spread**2 + kind.pockets * kind.pocket_size**2)
+    return Mixing(mean * np.maximum(content, 0.0), mean, rsd)
+
+
 def simulate(kind: Kind, condition: Condition, n: int, seed: int) -> Blends:
     """Simulate `n` blends of a kind.
 
@@ -159,31 +210,20 @@ def simulate(kind: Kind, condition: Condition, n: int, seed: int) -> Blends:
     """
     rng = np.random.default_rng([_SEED, seed])
     shape, turn = (REVOLUTIONS, n), np.arange(1.0, REVOLUTIONS + 1.0)[:, None]
-    pace = np.exp(0.1 * rng.standard_normal(n))
-    spread = np.hypot(kind.floor, math.sqrt(kind.start**2 - kind.floor**2) * np.exp(-kind.rate * pace * turn))
-    if kind.demix:
-        onset, size = rng.uniform(*kind.demix, n), rng.uniform(0.04, 0.08, n)
-        spread = np.hypot(spread, size * -np.expm1(-np.maximum(turn - onset, 0.0) / rng.uniform(80.0, 150.0, n)))
-    layer = rng.choice([-1.0, 1.0], n) * rng.uniform(0.6, 1.4, n) * kind.layer
-    mean = kind.assay * np.maximum(1.0 + layer * np.exp(-kind.layer_rate * pace * turn), 0.0)
-    log_sd = np.sqrt(np.log1p(spread**2))
-    content = np.exp(log_sd * autoregressive(shape, condition.phi, rng) - log_sd**2 / 2.0)
-    content += np.where(rng.random(shape) < kind.pockets, 0.4 * rng.choice([-1.0, 1.0], shape), 0.0)
-    content = TARGET * mean * np.maximum(content, 0.0)
-    x = channels(content, FILLER_RSD * autoregressive(shape, condition.phi, rng), condition, rng)
+    mixing = mix(kind, condition.phi, n, rng)
+    x = channels(TARGET * mixing.content, FILLER_RSD * autoregressive(shape, condition.phi, rng), condition, rng)
     film = np.zeros(shape)
     if kind.film:
         onset = rng.uniform(*kind.film, n)
         film = 0.6 * np.clip((turn - onset) / rng.uniform(60.0, 100.0, n), 0.0, 1.0)
         _foul(x, film, onset, condition)
-    rsd = 100.0 * np.sqrt(spread**2 + kind.pockets * 0.4**2)
     residual = ((x - (x @ _KNOWN) @ _KNOWN.T) ** 2).sum(axis=-1)
     return Blends(
         value=x @ PREDICTOR + _BIAS * rng.standard_normal(n),
         channels=x,
         known=residual <= condition.noise**2 * stats.chi2.ppf(1.0 - 1e-7, _AXIS.size - 2),
-        uniform=(rsd <= LIMIT) & (np.abs(100.0 * (mean - 1.0)) <= MEAN_RANGE) & (film == 0.0),
-        rsd=rsd,
+        uniform=mixing.uniform(LIMIT, MEAN_RANGE) & (film == 0.0),
+        rsd=mixing.rsd,
     )
 
 

@@ -27,10 +27,15 @@ class Reference:
         Mean and three standard deviations of the MBSD of their plateaus, blocks of 10.
     degrees_of_freedom : float
         Effective degrees of freedom of one reading's spectral variance.
+    target, max_rsd, max_mean_deviation : float
+        What a uniform blend is: content (% w/w), and the largest RSD (%) and deviation of the mean (%).
     """
 
     mbsd_limit: float
     degrees_of_freedom: float
+    target: float = TARGET
+    max_rsd: float = LIMIT
+    max_mean_deviation: float = MEAN_RANGE
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def _rsd_good(size: int, factor: float) -> Callable[[Blends, Reference], BoolArr
 
     def good(blends: Blends, reference: Reference) -> BoolArray:
         mean, variance = moving(blends.value, size)
-        return np.asarray(100.0 * factor * np.sqrt(variance) <= LIMIT * mean)
+        return np.asarray(100.0 * factor * np.sqrt(variance) <= reference.max_rsd * mean)
 
     return good
 
@@ -140,13 +145,26 @@ def rules() -> Iterator[Rule]:
 
 
 def follow(rule: Rule, blends: Blends, reference: Reference) -> tuple[Array, Array]:
+    """Revolutions (n,) at which blends are declared, and at which they no longer are, as `declared` says."""
+    good = rule.good(blends, reference)
+    if rule.judges_mean:
+        away = np.abs(100.0 * (moving(blends.value, 15)[0] / reference.target - 1.0))
+        good &= away <= reference.max_mean_deviation
+    return declared(good, rule.consecutive)
+
+
+def declared(good: BoolArray, consecutive: int) -> tuple[Array, Array]:
     """Revolutions (n,) at which blends are declared, and at which they no longer are; NaN for never.
 
     A blend no longer is what it was where as many blocks in a row are bad as had to be good.
+
+    Parameters
+    ----------
+    good : ndarray of bool, shape (revolutions, n)
+        Whether the last block is good.
+    consecutive : int
+        Blocks in a row that have to be.
     """
-    good = rule.good(blends, reference)
-    if rule.judges_mean:
-        good &= np.abs(100.0 * (moving(blends.value, 15)[0] / TARGET - 1.0)) <= MEAN_RANGE
     turn = np.arange(1, len(good) + 1)[:, None]
-    declared = first_where((in_a_row(good) >= rule.consecutive) & (turn >= FIRST))
-    return declared, first_where((in_a_row(~good) >= rule.consecutive) & (turn > declared))
+    found = first_where((in_a_row(good) >= consecutive) & (turn >= FIRST))
+    return found, first_where((in_a_row(~good) >= consecutive) & (turn > found))

@@ -48,6 +48,8 @@ def assemble(method: Method, calibration: Calibration, homogeneity: HomogeneityM
             "rule": homogeneity.rule.to_dict() if homogeneity else None,
             "claim": homogeneity.claim if homogeneity else None,
             "statistics": homogeneity.witnesses.document() if homogeneity else None,
+            "discharge": homogeneity.alarm.to_dict() if homogeneity and homogeneity.alarm else None,
+            "agreement": homogeneity.agreement.to_dict() if homogeneity and homogeneity.agreement else None,
             "conventions": CONVENTIONS,
         },
     )

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from pat import artefact
+from pat import artefact, environment
 from pat.artefact import Arrays, Content
 from pat.calibration import Calibration
 from pat.core import diagnostics
@@ -159,7 +159,7 @@ def export(
     if not validation.passed:
         raise Refusal(f"validation did not pass ({validation.unmet}): nothing is exported")
     source = _source(calibration, homogeneity, validation, raw)
-    answers, scorer = known_answers(calibration, raw), Scorer(_reread(content))
+    answers, scorer = known_answers(calibration, calibration.spectra_of(raw)), Scorer(_reread(content))
     require_parity(scorer, answers)
     if validation.known_blend is not None:
         require_blend_parity(scorer, calibration, validation.known_blend)
@@ -169,7 +169,7 @@ def export(
 def _source(
     calibration: Calibration, homogeneity: HomogeneityModel | None, validation: Validation, raw: xr.Dataset
 ) -> dict[str, Any]:
-    """Say what an artefact is made from: hashes of method, calibration, spectra and truth, and the batches."""
+    """Say what an artefact is made from: hashes of method, calibration, spectra and truth, the batches, the kernel."""
     found, known = validation.document, data_sha256(raw)
     stores = {"calibration": calibration.data_sha256, "validation": found["data_sha256"]}
     if known not in stores.values():
@@ -188,6 +188,8 @@ def _source(
         "calibration_batches": calibration.batches,
         "homogeneity_batches": homogeneity.batches if homogeneity else {},
         "validation_batches": found["batches"],
+        **({} if calibration.transfer is None else {"transfer": calibration.transfer}),
+        "kernel": environment.kernel(),
     }
 
 

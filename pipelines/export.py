@@ -17,7 +17,7 @@ from pat.validation.run import Validation
 from pipelines.stage import main, parser
 
 
-def run() -> None:
+def run() -> dict[str, str]:
     """Export the artefact."""
     options = parser(__doc__, "method", "raw", "treated", "calibration", "homogeneity", "validation", "artefact")
     options.add_argument("--pure", type=Path, help="table of pure-component spectra, for the report")
@@ -35,7 +35,9 @@ def run() -> None:
             homogeneity=homogeneity,
             pure=pd.read_csv(given.pure) if given.pure else None,
         )
-    print(export(given.artefact, method, calibration, homogeneity, validation, raw, report))
+    digest = export(given.artefact, method, calibration, homogeneity, validation, raw, report)
+    print(digest)
+    return {"digest": digest}
 
 
 if __name__ == "__main__":

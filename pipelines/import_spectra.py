@@ -10,7 +10,7 @@ from pat.spectra import write_store
 from pipelines.stage import main, parser
 
 
-def run() -> None:
+def run() -> dict[str, str]:
     """Import the spectra."""
     options = parser(__doc__, "batches", "store")
     options.add_argument("spectra", nargs="+", type=Path)
@@ -22,6 +22,7 @@ def run() -> None:
     print(
         f"{saturated(raw)} look saturated; batches by role: {', '.join(f'{r} {n}' for r, (n, _) in roles(raw).items())}"
     )
+    return {"sha256": digest}
 
 
 if __name__ == "__main__":

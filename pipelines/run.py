@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pat.audit import Trail
 from pat.profiles import follow_on, load_profiles
 from pat.scorer import Reading, Scorer
 from pat.spectra import batches_with_role, open_store, select_batches
@@ -50,13 +51,13 @@ def replay(console: Console) -> Reading:
     """Score the held-out batch spectrum by spectrum; return the last reading."""
     console.rule("replay of a held-out batch (simulated) through the artefact")
     # Nobody has released the demo's artefact: it is loaded to explore, and every reading carries that.
-    scorer = Scorer.load(DEMO / "artefact", allow_unreleased=True)
+    scorer = Scorer.load(DEMO / "artefact", allow_unreleased=True, trail=Trail.open())
     raw = open_store(DEMO / "work" / "raw.zarr", verify=True)
     batch = batches_with_role(raw, "held_out")[0]
     held_out = select_batches(raw, [batch])
-    blend = scorer.start(batch)
-    readings = _paced(follow_on(blend, held_out), console)
-    return show(readings, scorer, held_out.sizes["spectrum"], console, blend.forecast)
+    with scorer.start(batch) as blend:
+        readings = _paced(follow_on(blend, held_out), console)
+        return show(readings, scorer, held_out.sizes["spectrum"], console, blend.forecast)
 
 
 def run() -> None:
@@ -74,6 +75,7 @@ def run() -> None:
         f"RMSEP {figures['rmsep']:.3f} % w/w on validation batches",
         f"artefact {last.artefact} (validated, not released)",
         f"report {DEMO / 'report.html'}",
+        f"audit trail {Trail.open().path}",
     ):
         console.print(line, highlight=False, soft_wrap=True)
 

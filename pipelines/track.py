@@ -33,12 +33,12 @@ def track(folder: Path, *, first_champion: bool = False) -> str:
     )
     champion = tracking.champion(method.name)
     if champion is None and first_champion:
-        champion = tracking.promote(method.name, logged.version)
+        champion = tracking.promote(method.name, logged.version, reason="the first one of a demo")
     name, how = tracking.model_name(method.name), "registered" if logged.new else "was registered before"
     if champion is None:
-        stands = f"none yet; a person chooses one: pat promote {folder / 'method.yaml'} {logged.version}"
+        stands = f"none yet; released, a person makes it one: pat promote {folder / 'method.yaml'} {logged.version}"
     else:
-        stands = f"version {champion.version}"
+        stands = f"version {champion.version}" + ("" if champion.released else " (unreleased)")
     return f"{name} version {logged.version} {how} (run {logged.run_id}); champion: {stands}"
 
 

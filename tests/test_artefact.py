@@ -87,6 +87,7 @@ def test_the_manifest_holds_for_every_file_and_itself(demo_artefact):
     assert own == hashlib.sha256(canonical_json(manifest)).hexdigest()
 
 
+@pytest.mark.requirement("URS-05")
 def test_it_is_readable_without_this_package(demo_artefact):
     with np.load(demo_artefact / "arrays.npz", allow_pickle=False) as archive:
         assert "coefficients" in archive.files
@@ -181,6 +182,7 @@ def _leaves(document: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [at]
 
 
+@pytest.mark.requirement("URS-50")
 def test_the_digest_changes_with_every_value_of_the_document(content):
     seen = {content.digest}
     leaves = _leaves(content.document)
@@ -208,6 +210,7 @@ def test_the_digest_does_not_cover_where_it_came_from(content, tmp_path):
 # Damage
 
 
+@pytest.mark.requirement("URS-50")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_flipped_bit_anywhere_is_found_and_the_file_named(demo_artefact, artefact_folder, name):
     whole = (demo_artefact / name).read_bytes()
@@ -231,6 +234,7 @@ def _says_the_same(whole: bytes, damaged: bytes) -> bool:
         return False
 
 
+@pytest.mark.requirement("URS-50")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("damage", ["removed", "empty", "cut", "longer", "a folder"])
 def test_a_file_that_is_gone_or_cut_is_named(artefact_folder, name, damage):
@@ -247,6 +251,7 @@ def test_a_file_that_is_gone_or_cut_is_named(artefact_folder, name, damage):
         Scorer.load(artefact_folder, allow_unreleased=True)
 
 
+@pytest.mark.requirement("URS-50")
 @pytest.mark.parametrize("name", ["notes.txt", ".hidden", "model.pkl", "arrays.npz.bak"])
 def test_a_file_too_many_is_named(artefact_folder, name):
     (artefact_folder / name).write_text("x")
@@ -264,6 +269,7 @@ def test_what_is_no_artefact_is_refused(tmp_path):
         artefact.read(tmp_path / "file")
 
 
+@pytest.mark.requirement("URS-06")
 @pytest.mark.parametrize("number", [0, 1, 3, "2", None, 2.5, [2]])
 def test_another_format_is_refused_by_number(artefact_folder, number):
     manifest = json.loads((artefact_folder / artefact.MANIFEST).read_bytes())
@@ -310,6 +316,7 @@ def test_an_edited_manifest_is_refused(artefact_folder, edit):
         artefact.read(artefact_folder)
 
 
+@pytest.mark.requirement("URS-50")
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
@@ -365,6 +372,7 @@ def _pickled_array(bomb: _Bomb) -> bytes:
     return stream.getvalue()
 
 
+@pytest.mark.requirement("URS-05")
 @pytest.mark.parametrize("name", ["arrays.npz", "known_answers.npz"])
 def test_a_pickle_is_refused_by_name_and_never_run(artefact_folder, tmp_path, name):
     mark = tmp_path / "the bomb went off"
@@ -515,6 +523,7 @@ def test_a_write_that_fails_leaves_the_old_artefact(content, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+@pytest.mark.requirement("URS-03")
 def test_kill_9_at_any_moment_leaves_the_old_artefact_or_the_new_one(tmp_path):
     folder = tmp_path / "a"
     code = f"""

@@ -189,6 +189,7 @@ def test_order_of_batches_does_not_matter(calibrated: Calibration, tmp_path: Pat
     assert saved(turned, tmp_path / "a") == saved(straight, tmp_path / "b")
 
 
+@pytest.mark.requirement("URS-80")
 def test_where_it_runs_does_not_matter(
     calibrated: Calibration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ def test_a_model_that_was_not_validated_again_is_not_exported_as_validated(work,
     assert artefact.read(work / "artefact").content.digest != before
 
 
+@pytest.mark.requirement("URS-10")
 @pytest.mark.parametrize("section", ["acceptance", "analyte", "spectra"])
 @pytest.mark.parametrize("step", ["validate", "export", "report"])
 def test_a_method_that_changed_since_calibration_is_named(work, capsys, section, step):
@@ -103,6 +104,7 @@ def test_spectra_on_another_axis_are_named(work, capsys):
     assert "made on 60 wavelengths from 1000 to 1236 nm, the spectra have 58 wavelengths" in says(capsys)
 
 
+@pytest.mark.requirement("URS-02")
 @pytest.mark.parametrize("step", STEPS)
 def test_an_altered_store_and_a_damaged_chunk_are_found_at_every_door(work, capsys, step):
     zarr.open_array(work / "raw.zarr" / "absorbance", mode="r+")[3, 5] = 0.25
@@ -170,6 +172,7 @@ def test_calibrating_replaces_nothing_of_somebody_else(work, capsys):
     assert "outside the store" in says(capsys)
 
 
+@pytest.mark.requirement("URS-28")
 def test_a_gate_that_is_not_passed_is_exit_code_1_and_exports_nothing(work, capsys):
     shutil.rmtree(work / "artefact")
     change(work, "acceptance", max_rmsep=1e-6)

@@ -11,7 +11,7 @@ from pat.cli import main
 
 ROOT = Path(__file__).parents[1]
 SAMPLES, METHOD = ROOT / "data_samples", ROOT / "models" / "demo" / "method.yaml"
-FILES = ("calibration", "validation", "repeatability", "accepted_blends", "blends")
+FILES = ("calibration", "validation", "repeatability", "accepted_blends", "blends", "specificity")
 
 
 @pytest.fixture(scope="module")

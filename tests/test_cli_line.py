@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pat import cli
+from pat import cli, discharge
 from pat.cli.framework import WIDTH
 from pat.cli.wide_csv import read_rows
+from pat.core.segregation import Alarm
 from pat.errors import SpectraError
 from pat.scorer import Scorer
 from tests import simulated
@@ -163,3 +164,62 @@ def test_rows_keep_the_files_order_and_skip_empty_lines(tmp_path):
     np.testing.assert_array_equal(first.absorbance, [0.5, np.nan])
     assert (second.batch, second.revolution) == ("A", 3)
     np.testing.assert_array_equal(second.absorbance, [0.25, 0.1])
+
+
+@pytest.fixture(scope="module")
+def emptied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
+    """Artefact with a segregation alarm, and spectra of three discharges: even, segregated, short."""
+    folder, content = tmp_path_factory.mktemp("emptied"), simulated.make_content()
+    alarm = Alarm(0.01, 300, 30, 0.0, 1.0, 1.5, 14.0, 60.0)
+    content.document["discharge"] = alarm.to_dict()
+    content.document["claim"] = content.document["claim"] | {"spectra_per_dose": 4}
+    simulated.write_artefact(folder / "artefact", content)
+    even, rich = simulated.settled(70, seed=4), simulated.settled(30, seed=5, mean=10.25)
+    discharges = {"even": even, "segregated": np.vstack([even, rich]), "short": even[:20]}
+    write_csv(folder / "spectra.csv", discharges)
+    return folder / "artefact", folder / "spectra.csv", discharges
+
+
+def test_score_follows_a_discharge(emptied, capsys):
+    artefact, path, discharges = emptied
+    argv = ["score", str(artefact), str(path), "--discharge", "--allow-unreleased"]
+    assert cli.main([*argv, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    scorer = Scorer.load(artefact, allow_unreleased=True)
+    found = {batch["batch"]: batch for batch in document["batches"]}
+    assert list(found) == list(discharges)
+    for name, batch in found.items():
+        line = scorer.start_discharge(name)
+        assert batch["readings"] == [line.update(x).to_dict() for x in discharges[name]]
+        if name != "short":
+            known = discharge.summarise(line.values)
+            assert batch["variogram"]["nugget"] == known.variogram.nugget
+            assert batch["contrasts"]["tail"]["size"] == known.contrasts.tail.size
+            assert batch["doses"]["rsd"] == line.doses().rsd
+    assert found["even"]["segregated_at"] is None
+    assert 71 <= found["segregated"]["segregated_at"] <= 85
+    assert found["short"]["variogram"] is None
+    assert found["short"]["refused"] == "a discharge needs at least 60 readings, got 20"
+
+
+def test_score_says_in_words_what_a_discharge_left(emptied, capsys):
+    artefact, path, _ = emptied
+    assert cli.main(["score", str(artefact), str(path), "--discharge", "--allow-unreleased"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= WIDTH
+    text = text.replace("\n", " ")
+    assert "batch even: no segregation alarm " in text
+    assert "batch segregated: SEGREGATION ALARM at reading" in text
+    assert "the content has moved above what it was" in text
+    assert "last 5 % less the rest" in text
+    assert "RSD of pseudo-doses" in text
+    assert "a discharge needs at least 60 readings, got 20" in text
+
+
+def test_a_discharge_without_an_alarm_says_so_and_without_a_rule_is_refused(demo_artefact, tmp_path, csv_file, capsys):
+    argv = [str(csv_file), "--discharge", "--allow-unreleased"]
+    assert cli.main(["score", str(demo_artefact), *argv]) == 0
+    assert "batch B-1: no segregation alarm: the method registers none" in capsys.readouterr().out
+    simulated.write_artefact(tmp_path / "predicts", simulated.make_content(rule=None))
+    assert cli.main(["score", str(tmp_path / "predicts"), *argv]) == 2
+    assert "no homogeneity rule" in capsys.readouterr().err

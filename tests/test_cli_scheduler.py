@@ -14,7 +14,18 @@ from pat import cli
 from pat.cli.framework import Command, Outcome
 from pipelines.stage import main, parser
 
-COMPUTES = {"calibrate", "export", "outliers", "report", "retrain", "search", "study", "validate"}
+COMPUTES = {
+    "calibrate",
+    "export",
+    "integrity",
+    "outliers",
+    "report",
+    "retrain",
+    "search",
+    "study",
+    "transfer",
+    "validate",
+}
 
 
 def test_what_computes_takes_a_scheduler():

@@ -55,6 +55,7 @@ def hold(steps: Any, x: np.ndarray) -> bool:
     return True
 
 
+@pytest.mark.requirement("URS-45")
 @pytest.mark.parametrize("steps", CHAINS.values(), ids=CHAINS.keys())
 def test_every_chain_gives_the_laboratorys_numbers(steps):
     assert hold(steps, spectra(25, seed=4))

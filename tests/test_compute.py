@@ -67,6 +67,7 @@ def assert_same_bits(found, expected):
 # --- map_batches
 
 
+@pytest.mark.requirement("URS-80")
 @pytest.mark.parametrize("name", ["threads", "synchronous", "processes"])
 def test_every_scheduler_gives_the_same_bits_in_the_order_asked_for(store, expected, name):
     with compute.scheduler(name):
@@ -89,6 +90,7 @@ def test_a_cluster_gives_the_same_bits(store, expected):
     assert rows.values.tobytes() == snv(ds["absorbance"].values).tobytes()
 
 
+@pytest.mark.requirement("URS-80")
 @pytest.mark.parametrize("chunks", [None, 1, 7, 300, 807])
 def test_chunks_do_not_change_a_bit(store, expected, chunks):
     ds = open_store(store).load()
@@ -128,6 +130,7 @@ def test_unknown_batches_and_none(store):
 # --- BLAS
 
 
+@pytest.mark.requirement("URS-80")
 def test_blas_keeps_to_one_thread_while_any_task_runs():
     # The first task to end must not give its threads back while the others still run.
     n_tasks = 4

@@ -9,6 +9,7 @@ from benchmarks.coverage import Case, false_alarms, interval_coverage
 OURS = ("T2, scaled F", "Q, scaled F", "Q, three moments", "full distance, scaled F")
 
 
+@pytest.mark.requirement("URS-15")
 def test_false_alarms_of_independent_spectra() -> None:
     """200 spectra in folds of 10, 40 data sets: 4 to 6 % at 95 % and 0.6 to 1.5 % at 99 %."""
     found = false_alarms(Case(20, 10, 0.0), 40)
@@ -17,6 +18,7 @@ def test_false_alarms_of_independent_spectra() -> None:
         assert 0.006 < found[name][1] < 0.015, name
 
 
+@pytest.mark.requirement("URS-15")
 def test_intervals_hold_in_new_lots_and_far_from_the_centre() -> None:
     """24 lots of 4, 40 data sets: the interval holds where that without lots does not."""
     found = interval_coverage(Case(24, 4, 0.6), 40)
@@ -37,6 +39,7 @@ def test_false_alarms_of_more_independent_spectra(n: int) -> None:
         assert 0.006 < found[name][1] < 0.015, name
 
 
+@pytest.mark.requirement("URS-15")
 @pytest.mark.slow
 @pytest.mark.parametrize("lots", [12, 24, 84])
 def test_limits_in_new_lots(lots: int) -> None:

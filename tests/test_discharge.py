@@ -12,8 +12,10 @@ import pytest
 from scipy import stats
 
 from pat import discharge, plots
-from pat.core.discharge import Alarm, contrasts
+from pat.core.discharge import contrasts
+from pat.core.segregation import Alarm
 from pat.errors import InputError, Refusal
+from pat.homogeneity import segregation
 from pat.scorer import Scorer, Status
 from pat.scorer.discharge import SegregationWatch
 from tests import simulated
@@ -67,8 +69,9 @@ def test_the_summary_tells_both_spreads_of_the_doses():
     found = discharge.summarise(values, readings_in_dose=8, repeatability=0.12, slope=0.95)
     rows = dict(found.table())
     assert found.doses is not None
-    assert f"{found.doses.rsd:.2f} % as read" in rows["30 pseudo-doses of 8 readings"]
-    assert f"{found.doses.blend_rsd:.2f} % without" in rows["30 pseudo-doses of 8 readings"]
+    assert f"{found.doses.rsd:.2f} % as read" in rows["RSD of pseudo-doses"]
+    assert rows["pseudo-doses"] == "30 of 8 readings"
+    assert f"{found.doses.blend_rsd:.2f} % without" in rows["RSD of pseudo-doses"]
     assert rows["readings"] == "240, of which 0 were not good"
     assert "nothing is decided" in rows["percent nugget"]
     assert discharge.summarise(values).doses is None
@@ -87,7 +90,7 @@ def test_masses_weigh_the_variogram():
 
 @pytest.fixture(scope="module")
 def alarm() -> Alarm:
-    return discharge.make_alarm(0.05, 200, phi=0.4, n=8000)
+    return segregation.make_alarm(0.05, 200, phi=0.4, n=8000)
 
 
 def raised(alarm: Alarm, values: np.ndarray) -> int | None:
@@ -127,10 +130,10 @@ def test_the_alarm_finds_a_mean_that_moves_and_a_spread_that_grows(alarm):
 
 
 def test_a_smaller_risk_asks_for_more(alarm):
-    strict = discharge.make_alarm(0.01, 200, phi=0.4, n=8000)
+    strict = segregation.make_alarm(0.01, 200, phi=0.4, n=8000)
     assert strict.mean_threshold > alarm.mean_threshold
     assert strict.spread_threshold > alarm.spread_threshold
-    assert discharge.make_alarm(0.05, 200, phi=0.0, n=8000).mean_threshold < alarm.mean_threshold
+    assert segregation.make_alarm(0.05, 200, phi=0.0, n=8000).mean_threshold < alarm.mean_threshold
 
 
 @pytest.mark.parametrize(
@@ -147,12 +150,12 @@ def test_a_smaller_risk_asks_for_more(alarm):
 def test_bad_alarms_are_refused(changed, words):
     given = {"risk": 0.05, "readings": 100, "phi": 0.3, "reference": 30} | changed
     with pytest.raises(InputError, match=words):
-        discharge.make_alarm(given.pop("risk"), given.pop("readings"), **given, n=200)
+        segregation.make_alarm(given.pop("risk"), given.pop("readings"), **given, n=200)
 
 
 def test_a_risk_that_simulation_cannot_show_is_refused():
     with pytest.raises(Refusal, match="200 simulated blends"):
-        discharge.make_alarm(0.001, 80, phi=0.0, n=200)
+        segregation.make_alarm(0.001, 80, phi=0.0, n=200)
 
 
 # On the line
@@ -189,7 +192,7 @@ def test_what_is_no_reading_keeps_its_place_and_several_are_a_fault(dosing):
         (np.ones(3), Status.WRONG_LENGTH),
         (np.full(WAVELENGTH.size, np.nan), Status.NOT_FINITE),
         ("text", Status.NOT_FINITE),
-        (None, Status.WRONG_LENGTH),
+        (None, Status.NOT_FINITE),  # as a blend says: it is no spectrum of any length
         (foreign, Status.OUT_OF_SCOPE),
     ]
     assert line.update(spectra[0]).status is Status.OK
@@ -237,7 +240,7 @@ def test_an_altered_snapshot_is_refused(dosing, scorer):
     line.update(simulated.settled(1, 77)[0])
     state = line.snapshot()
     for changed, words in (
-        ({"format": 2}, "format must be 1, got 2"),
+        ({"format": 1}, "format must be 2, got 1"),
         ({"batch": "B-2"}, "SHA-256 does not hold"),
         ({"values": [11.0]}, "SHA-256 does not hold"),
         ({"values": [math.nan]}, "SHA-256 does not hold"),
@@ -247,7 +250,7 @@ def test_an_altered_snapshot_is_refused(dosing, scorer):
             dosing.resume_discharge(state | changed)
     odd: Any
     for odd in (None, [], "text"):
-        with pytest.raises(InputError, match="format must be 1"):
+        with pytest.raises(InputError, match="format must be 2"):
             dosing.resume_discharge(odd)
     with pytest.raises(InputError, match="this one is"):
         scorer.resume_discharge(state)

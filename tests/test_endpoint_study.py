@@ -20,7 +20,7 @@ from pat.readers.csv import read_csv
 from pat.treatment import treat
 
 ROOT = Path(__file__).parents[1]
-FILES = ("calibration", "validation", "repeatability", "accepted_blends", "blends")
+FILES = ("calibration", "validation", "repeatability", "accepted_blends", "blends", "specificity")
 # Each blend has a lot and a day of its own. The bounds below are the product's, widened where so few blends say little.
 BLENDS = {"good": 24, "slow": 16, "demix": 12, "low_assay": 12, "dead_zone": 12, "fouling": 10, "limit": 20}
 
@@ -46,6 +46,7 @@ def summaries(content: Content) -> dict[str, Summary]:
     return {summary.kind: summary for summary in study(content, BLENDS)}
 
 
+@pytest.mark.requirement("URS-40")
 def test_no_end_point_is_early(summaries: dict[str, Summary]) -> None:
     assert sum(summary.early for summary in summaries.values()) == 0
 
@@ -70,6 +71,7 @@ def test_a_blend_at_the_limit_is_not_declared(summaries: dict[str, Summary]) -> 
     assert summaries["limit"].declared <= 1
 
 
+@pytest.mark.requirement("URS-40")
 def test_blends_that_stay_at_the_limit_are_declared_no_more_often_than_claimed(content: Content) -> None:
     claim = content.document["claim"]
     found = false_endpoints(content, AT_LIMIT_BLENDS)
@@ -92,6 +94,7 @@ def test_the_kinds_at_the_limit_are_at_the_limit(content: Content) -> None:
         assert runs.mean() == pytest.approx(10.0, abs=0.01)
 
 
+@pytest.mark.requirement("URS-43")
 def test_de_mixing_is_seen_in_time(summaries: dict[str, Summary]) -> None:
     demix = summaries["demix"]
     assert demix.false == 0
@@ -99,6 +102,7 @@ def test_de_mixing_is_seen_in_time(summaries: dict[str, Summary]) -> None:
     assert demix.longest_wrong <= 10
 
 
+@pytest.mark.requirement("URS-42")
 def test_a_fouled_window_is_a_sensor_fault(summaries: dict[str, Summary]) -> None:
     assert summaries["fouling"].faults == BLENDS["fouling"]
     assert summaries["fouling"].declared == 0

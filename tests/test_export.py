@@ -36,6 +36,7 @@ def export_to(folder: Path, made: Validated, **changes: object) -> str:
     )
 
 
+@pytest.mark.requirement("URS-45")
 def test_the_artefact_scores_as_the_laboratory_does(made: Validated, tmp_path: Path) -> None:
     digest = export_to(tmp_path / "artefact", made)
     scorer = Scorer.load(tmp_path / "artefact", allow_unreleased=True)
@@ -49,12 +50,14 @@ def test_the_artefact_scores_as_the_laboratory_does(made: Validated, tmp_path: P
     np.testing.assert_array_equal(got.in_scope, made.validation.predictions["in_scope"])
 
 
+@pytest.mark.requirement("URS-80")
 def test_the_same_content_gives_the_same_digest_and_bytes(made: Validated, tmp_path: Path) -> None:
     assert export_to(tmp_path / "a", made) == export_to(tmp_path / "b", made)
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
 
 
+@pytest.mark.requirement("URS-28")
 def test_a_gate_that_is_not_passed_exports_nothing(made: Validated, tmp_path: Path) -> None:
     document = made.validation.document | {
         "passed": False,
@@ -65,6 +68,7 @@ def test_a_gate_that_is_not_passed_exports_nothing(made: Validated, tmp_path: Pa
     assert not (tmp_path / "artefact").exists()
 
 
+@pytest.mark.requirement("URS-45")
 @pytest.mark.parametrize("name", ["value", "hotelling_t2", "q_residuals"])
 def test_numbers_off_by_more_than_1e_10_are_no_parity(made: Validated, name: str) -> None:
     scorer = Scorer(assemble(made.method, made.calibration, made.homogeneity))

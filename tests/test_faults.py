@@ -63,6 +63,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.requirement("URS-42")
 @pytest.mark.parametrize(("x", "status", "cause"), FAULTS.values(), ids=FAULTS.keys())
 def test_a_fault_says_which_it_is_and_is_never_a_pass(scorer, x, status, cause):
     readings = _follow(scorer, x)

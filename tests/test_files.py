@@ -253,6 +253,7 @@ with locked(Path({str(tmp_path / "out")!r})):
         pass
 
 
+@pytest.mark.requirement("URS-03")
 def test_kill_9_in_the_middle_of_writing_leaves_the_old_file_or_the_new_one(tmp_path):
     path = tmp_path / "a.bin"
     code = f"""
@@ -392,6 +393,7 @@ def test_a_disk_that_fills_under_a_folder_names_the_folder(tmp_path, filename):
     assert _names(tmp_path) == ["elsewhere"]
 
 
+@pytest.mark.requirement("URS-03")
 def test_a_disk_that_fills_leaves_the_old_file_and_names_it(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     files.write_bytes(path, b"old")

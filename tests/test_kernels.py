@@ -44,6 +44,7 @@ def test_where_numpy_is_loaded_it_is_too_late():
     assert pinned_after("import numpy; from pat import kernels; kernels.pin()") == ["None", "None"]
 
 
+@pytest.mark.requirement("URS-80")
 def test_a_command_of_the_laboratory_is_pinned_as_the_stages_are():
     options = ["calibrate", "nowhere.yaml", "--data", "nowhere.zarr", "--out", "nowhere"]
     program = f"from pat import cli; assert cli.main({options}) == 2"

@@ -81,12 +81,14 @@ def test_schema_describes_every_key_and_takes_the_methods() -> None:
         jsonschema.validate(Method.load(path).document(), schema)
 
 
+@pytest.mark.requirement("URS-10")
 def test_schema_refuses_an_unknown_key(document: dict[str, Any]) -> None:
     document["calibration"]["max_component"] = 3
     with pytest.raises(jsonschema.ValidationError, match="max_component"):
         jsonschema.validate(document, Method.json_schema())
 
 
+@pytest.mark.requirement("URS-10")
 def test_every_problem_is_listed_with_its_path(document: dict[str, Any]) -> None:
     document["name"] = "Demo"
     document["version"] = 1.5
@@ -107,7 +109,7 @@ def test_every_problem_is_listed_with_its_path(document: dict[str, Any]) -> None
         "preprocessing.0.polyorder: expected less than the window (8), got 9",
         "preprocessing.0.deriv: expected at most the polyorder (9), got 10",
         "preprocessing.1.step: expected one of absorbance, snv, rnv, msc, emsc, savitzky_golay, gap_segment, detrend, "
-        'normalise, select, interpolate, centre, scale, epo, osc, baseline, got "mcs"',
+        'normalise, select, interpolate, centre, scale, epo, osc, standardise, baseline, got "mcs"',
         "calibration.max_components: expected a value, got nothing",
         "homogeneity.risk_per_batch: expected less than 0.5, got 0.5",
     ]
@@ -140,6 +142,17 @@ def test_every_problem_is_listed_with_its_path(document: dict[str, Any]) -> None
         ("homogeneity.block_size", 301, "block_size: expected at most max_revolutions (300), got 301"),
         ("homogeneity.min_revolutions", 300, "expected more than min_revolutions (300), got 300"),
         ("homogeneity.max_mean_deviation", 31.0, "max_mean_deviation: expected at most 30 %"),
+        (
+            "homogeneity.discharge",
+            {"risk_per_discharge": 0.01, "max_readings": 59},
+            "max_readings: expected greater than or equal to 60, got 59",
+        ),
+        (
+            "homogeneity.discharge",
+            {"risk_per_discharge": 0.01, "max_readings": 100, "start_readings": 100},
+            "start_readings: expected less than max_readings (100), got 100",
+        ),
+        ("homogeneity.sensors", {"risk_per_batch": 0.01, "number": 1}, "number: expected greater than or equal to 2"),
         ("homogeneity", None, "acceptance.max_early_endpoints: expected no end-point criterion"),
         ("acceptance.max_rmsep", None, "max_rmsep: expected a valid number, got null"),
         ("acceptance.slope", [1.1, 1.2], "slope: expected a low end below 1"),
@@ -182,6 +195,7 @@ def test_every_baseline_that_the_core_knows_can_be_named(document: dict[str, Any
     Method.from_document(document)
 
 
+@pytest.mark.requirement("URS-10")
 def test_a_key_that_stands_twice_is_an_error(tmp_path: Path) -> None:
     text, line = DEMO.read_text(encoding="utf-8"), "  max_components: 10\n"
     text = text.replace(line, line + "  max_components: 3\n") + "version: 2\n"
@@ -225,6 +239,7 @@ def test_yaml_1_2_scalars(tmp_path: Path) -> None:
     assert isinstance(yaml.safe_load("1e5"), str)
 
 
+@pytest.mark.requirement("URS-10")
 def test_a_method_does_not_change() -> None:
     method = Method.load(DEMO)
     with pytest.raises(ValueError, match="frozen"):

@@ -66,6 +66,7 @@ def test_a_foreign_band_is_found_in_its_row_by_q() -> None:
     assert report.batches.set_index("batch").loc[first["batch"], "flagged"] >= 1
 
 
+@pytest.mark.requirement("URS-16")
 def test_a_wrong_reference_is_found_in_its_batch() -> None:
     ds, _, report = found(wrong=7)
     worst = report.batches.iloc[report.batches["residual"].abs().argmax()]
@@ -94,6 +95,7 @@ def test_columns_are_what_they_say() -> None:
     assert (report.batches["n"] == PER_BATCH).all()
 
 
+@pytest.mark.requirement("URS-16")
 def test_nothing_is_removed_and_the_store_stays_as_it_was() -> None:
     ds, calibration, _ = found(spike=20)
     before = ds.copy(deep=True)

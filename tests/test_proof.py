@@ -36,11 +36,13 @@ def test_revolutions_that_nobody_counted_are_counted(scorer, known):
     assert set(blend_errors(counted, known).values()) == {0.0}
 
 
+@pytest.mark.requirement("URS-45")
 def test_an_artefact_proves_its_own_blend(demo_artefact):
     found = artefact.read(demo_artefact)
     require_known_blend(Scorer.proven(found, demo_artefact), found.known_blend, demo_artefact)
 
 
+@pytest.mark.requirement("URS-45")
 @pytest.mark.parametrize("name", BLEND_NUMBERS)
 def test_a_number_that_differs_is_named(scorer, known, name):
     at = int(np.flatnonzero(known[name] > 0.1 * np.nanmax(known[name]))[-1])

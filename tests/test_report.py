@@ -94,11 +94,13 @@ class Page(HTMLParser):
         return " ".join(self.words.split())
 
 
+@pytest.mark.requirement("URS-30")
 def test_the_same_input_gives_the_same_bytes(made: Validated, page: str) -> None:
     assert report(made) == page
     assert len(page.encode()) < 3e6
 
 
+@pytest.mark.requirement("URS-30")
 def test_the_page_needs_nothing_else(page: str) -> None:
     seen = Page(page)
     assert not seen.tags & {"script", "link", "iframe", "img", "object", "embed"}
@@ -123,6 +125,7 @@ def test_the_head_says_what_was_found_and_of_what(made: Validated, page: str) ->
     assert assemble(made.method, made.calibration, made.homogeneity).digest in text
 
 
+@pytest.mark.requirement("URS-30")
 def test_a_failed_validation_says_so_and_why(made: Validated) -> None:
     criteria = [
         {"name": "max_rmsep", "required": "<= 0.05 % w/w", "found": 0.11, "passed": False},
@@ -151,6 +154,7 @@ def test_a_figure_that_cannot_be_had_is_a_dash(made: Validated) -> None:
     assert not re.search(r"\b(nan|None|null)\b", text)
 
 
+@pytest.mark.requirement("URS-32")
 def test_the_claim_is_in_words(made: Validated, page: str) -> None:
     text, claim = Page(page).text(), made.homogeneity.claim
     assert "at the limit of 3 % RSD is called uniform, at any time in 300 revolutions" in text
@@ -231,6 +235,7 @@ def test_lots_that_are_not_known_are_noted(page: str) -> None:
     assert note in Page(page).text()
 
 
+@pytest.mark.requirement("URS-30")
 def test_batches_and_hashes_are_listed(made: Validated, page: str) -> None:
     text = Page(page).text()
     assert "Calibration 8 C0, C1, C2, C3, C4, C5, C6, C7" in text
@@ -238,6 +243,7 @@ def test_batches_and_hashes_are_listed(made: Validated, page: str) -> None:
     assert text.count(str(made.raw.attrs["sha256"])) == 2
 
 
+@pytest.mark.requirement("URS-07")
 def test_simulated_data_are_labelled_and_measured_data_are_not(made: Validated, page: str) -> None:
     assert "SIMULATED DATA." in page
     measured = made.raw.assign_attrs(simulated=0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import itertools
 import json
 import math
 import statistics
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -23,6 +25,7 @@ from pat.core import blocks
 from pat.core.endpoint import GOOD, IN_WORDS
 from pat.errors import ArtefactError, InputError
 from pat.scorer import Cause, Scorer, State, Status, Verdict
+from pat.scorer.predictor import fingerprint
 from tests import simulated
 from tests.simulated import RULE, STEPS, WAVELENGTH
 
@@ -268,6 +271,7 @@ STRANGE: dict[str, tuple[Any, Status]] = {
 }
 
 
+@pytest.mark.requirement("URS-42")
 @pytest.mark.parametrize(("sent", "status"), STRANGE.values(), ids=STRANGE.keys())
 @pytest.mark.parametrize("before", [0, 3, 45], ids=["at the start", "warming up", "uniform"])
 def test_whatever_a_sensor_sends_has_a_status_and_is_never_a_pass(scorer, sent, status, before):
@@ -380,6 +384,7 @@ STUCK = {
 }
 
 
+@pytest.mark.requirement("URS-42")
 @pytest.mark.parametrize(("case", "status", "turn"), [(case, *found) for case, found in STUCK.items()], ids=STUCK)
 def test_a_sensor_that_sees_nothing_new_is_a_fault_and_never_uniform(scorer, case, status, turn):
     blend = scorer.start("stuck")
@@ -503,6 +508,7 @@ def test_what_is_masked_is_no_number(scorer, masked):
     assert scorer.start("B-1").update(whole).status is Status.NOT_FINITE
 
 
+@pytest.mark.requirement("URS-42")
 @pytest.mark.parametrize(
     "revolution",
     [40, 0, -1, 45.5, math.nan, math.inf, -math.inf, "46", "", [46], 1j, object(), np.nan, 10**400 * -1],
@@ -657,6 +663,7 @@ def _eventful() -> list[tuple[Any, int | None]]:
     return run
 
 
+@pytest.mark.requirement("URS-44")
 def test_a_snapshot_taken_at_every_step_carries_on_bit_for_bit(scorer):
     run = _eventful()
     straight, relay = scorer.start("B-1"), scorer.start("B-1")
@@ -692,7 +699,7 @@ def test_another_process_resumes_from_the_artefact_itself(demo_artefact, scorer)
 
 @pytest.mark.parametrize("state", [None, [], "text", {}, {"format": 1}, {"format": "2"}])
 def test_what_is_no_snapshot_is_refused(scorer, state):
-    with pytest.raises(InputError, match="snapshot format must be 4, got"):
+    with pytest.raises(InputError, match="snapshot format must be 5, got"):
         scorer.resume(state)
 
 
@@ -710,6 +717,7 @@ def _places(state: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [at]
 
 
+@pytest.mark.requirement("URS-44")
 def test_a_snapshot_damaged_anywhere_is_refused(scorer):
     whole = json.loads(json.dumps(_started(scorer, 20).snapshot()))
     places = [place for place in _places(whole) if place not in {("format",), ("artefact",)}]
@@ -745,6 +753,7 @@ def test_loading_verifies_and_gives_the_same_scorer(demo_artefact, scorer):
     assert loaded.start("B-1").update(x[0]).artefact == scorer.digest
 
 
+@pytest.mark.requirement("URS-55", "URS-57")
 def test_what_nobody_released_is_refused_unless_asked_for(demo_artefact):
     with pytest.raises(ArtefactError, match=r"has not been released.*allow_unreleased=True"):
         Scorer.load(demo_artefact)
@@ -760,6 +769,7 @@ def test_a_validation_that_did_not_pass_is_refused(content, tmp_path, validation
 ARRAYS = ["x_mean", "rotations", "loadings", "score_variance", "coefficients", "y_mean"]
 
 
+@pytest.mark.requirement("URS-45")
 @pytest.mark.parametrize("name", ARRAYS)
 def test_a_changed_model_with_every_hash_made_anew_fails_its_known_answers(content, tmp_path, name):
     # Whoever writes all hashes again cannot be caught by hashes; a model that answers otherwise is.
@@ -851,3 +861,17 @@ def test_a_counter_that_jumps_by_more_than_a_run_does_not_end_the_batch(scorer: 
     turns = [1, 2, 2 + jump, 3, 4, 5]
     statuses = [blend.update(x, turn).status for x, turn in zip(spectra, turns, strict=True)]
     assert statuses == [Status.WARM_UP, Status.WARM_UP, Status.OUT_OF_ORDER, *[Status.WARM_UP] * 3]
+
+
+def test_the_hash_of_a_spectrum_is_of_all_its_bits_and_the_same_on_every_machine():
+    x = np.linspace(0.1, 1.0, 5)
+    # By hand, with Python's whole numbers: odd factors from SHA-256, sums modulo 2^64.
+    words = b"".join(hashlib.sha256(f"fingerprint {i}".encode()).digest() for i in range(3))
+    factors = [int.from_bytes(words[8 * k : 8 * k + 8], "little") | 1 for k in range(10)]
+    bits = [int.from_bytes(struct.pack("<d", value), "little") for value in x]
+    sums = [sum(f * b for f, b in zip(factors[5 * k : 5 * k + 5], bits, strict=True)) % 2**64 for k in range(2)]
+    assert fingerprint(x) == f"{sums[0]:016x}{sums[1]:016x}"
+    # The last bit of any number, the sign of zero and the order all count.
+    others = [np.where(np.arange(5) == k, np.nextafter(x, 2.0), x) for k in range(5)]
+    others += [x[::-1].copy(), np.zeros(5), -np.zeros(5), np.float32(x).astype(float), x]
+    assert len({fingerprint(other) for other in others}) == len(others)

@@ -13,8 +13,24 @@ import sys
 from collections.abc import Sequence
 
 from pat import __version__, kernels
-from pat.cli import diagnostics, importing, laboratory, line, retraining, search, simulate, study
+from pat.cli import (
+    audit,
+    diagnostics,
+    importing,
+    integrity,
+    laboratory,
+    line,
+    release,
+    reproducing,
+    retraining,
+    search,
+    simulate,
+    study,
+    transfer,
+    trust,
+)
 from pat.cli.framework import Command, Outcome, to_json
+from pat.cli.recorded import recorded_run
 from pat.errors import MissingExtra, PatError, in_one_line
 
 COMMANDS: tuple[Command, ...] = (
@@ -23,12 +39,22 @@ COMMANDS: tuple[Command, ...] = (
     *diagnostics.COMMANDS,
     *search.COMMANDS,
     *study.COMMANDS,
+    *transfer.COMMANDS,
     *line.COMMANDS,
+    *release.COMMANDS,
+    *trust.COMMANDS,
+    *audit.COMMANDS,
+    *integrity.COMMANDS,
+    *reproducing.COMMANDS,
     *retraining.COMMANDS,
     *simulate.COMMANDS,
 )
 
-GROUPS: dict[str, str] = {}
+GROUPS: dict[str, str] = {
+    "audit": "Read, verify, copy and anchor the audit trail",
+    "key": "Make a private key to sign with",
+    "trust": "Say who may sign what, under the root key of a site",
+}
 """What a command of two words, such as `pat audit show`, has as its first one, and what that one is about."""
 
 _SCHEDULER = "where to compute: threads, processes, synchronous, or tcp://... of a Dask cluster"
@@ -93,7 +119,7 @@ def _add(parser: argparse.ArgumentParser, command: Command) -> None:
 def _run(args: argparse.Namespace) -> Outcome:
     command: Command = args.command
     try:
-        return _computed(command, args) if command.computes else command.run(args)
+        return recorded_run(command, args, _computed) if command.records else _computed(command, args)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "pat") or package in sys.stdlib_module_names:
@@ -104,7 +130,9 @@ def _run(args: argparse.Namespace) -> Outcome:
 
 
 def _computed(command: Command, args: argparse.Namespace) -> Outcome:
-    """Run a command that computes, where the user chose."""
+    """Run a command; one that computes, where the user chose."""
+    if not command.computes:
+        return command.run(args)
     kernels.pin()  # before numpy is loaded
     from pat import compute
 

@@ -49,6 +49,9 @@ class Command:
         ``pat --help`` stays instant and a missing package is an error of this command alone.
     computes : bool, default False
         Whether it computes with Dask, where ``--scheduler`` says.
+    records : bool, default False
+        Whether it makes or changes something, so that the audit trail has an entry of it; it is refused before it does
+        anything where that could not be written.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Command:
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], Outcome]
     computes: bool = False
+    records: bool = False
 
 
 def to_json(document: object) -> str:

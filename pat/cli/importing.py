@@ -40,4 +40,4 @@ def _by_role(counted: dict[str, dict[str, int]]) -> str:
     return table(["role", "batches", "spectra"], [[role, *count.values()] for role, count in counted.items()])
 
 
-COMMANDS = (Command("import", "Read spectra from files, check them and write a store", _arguments, _run),)
+COMMANDS = (Command("import", "Read spectra from files, check them and write a store", _arguments, _run, records=True),)

@@ -34,7 +34,25 @@ def _shared(parser: argparse.ArgumentParser) -> None:
 
 def _validate_arguments(parser: argparse.ArgumentParser) -> None:
     _shared(parser)
+    _truth_argument(parser)
+    parser.add_argument(
+        "--parallel", metavar="FILE", type=Path, help="CSV with thief samples or dosage units: batch,value"
+    )
+    parser.add_argument("--registration", metavar="FILE", type=Path, help="what `pat register` committed to")
+    parser.add_argument(
+        "--reopen", metavar="REASON", default="", help="why a set that another model has opened is opened again"
+    )
+
+
+def _truth_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--truth", metavar="FILE", type=Path, help="CSV with the truth of the validation blends")
+
+
+def _register_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("method", metavar="METHOD", type=Path, help="method.yaml")
+    parser.add_argument("--data", metavar="STORE", required=True, type=place, help="store of raw spectra, or its URL")
+    _truth_argument(parser)
+    parser.add_argument("--to", metavar="FILE", required=True, type=Path, help="JSON file to write, once")
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,17 +120,47 @@ def _calibrate(args: argparse.Namespace) -> Outcome:
     return Outcome(document, facts(document))
 
 
+def _register(args: argparse.Namespace) -> Outcome:
+    from pat.method import Method
+    from pat.readers.truth import read_truth
+    from pat.spectra import open_store
+    from pat.validation.registration import register
+
+    _refuse_store(args, args.to)
+    truth = read_truth(args.truth) if args.truth else None
+    found = register(Method.load(args.method), open_store(args.data, verify=True), truth)
+    found.save(args.to)
+    shown = {role: f"{len(names)} batches" for role, names in found.batches.items()}
+    document = {"registration": args.to, **found.to_dict()}
+    kept = ("registration", "registered", "criteria_sha256", "data_sha256", "sha256")
+    return Outcome(document, facts({key: document[key] for key in kept} | shown))
+
+
 def _validate(args: argparse.Namespace) -> Outcome:
+    from pat.assembly import assemble
+    from pat.readers.samples import read_samples
     from pat.readers.truth import read_truth
     from pat.spectra import open_store
     from pat.validation.gate import PLAIN
+    from pat.validation.opening import opened
     from pat.validation.run import validate
 
     _refuse_store(args, args.out)
     method, calibration, homogeneity = _parts(args)
     truth = read_truth(args.truth) if args.truth else None
     raw = open_store(args.data, verify=True)
-    found = validate(method, calibration, homogeneity, raw, truth, progress="validating")
+    digest = assemble(method, calibration, homogeneity).digest
+    registration = opened(args.registration, digest, args.reopen) if args.registration else None
+    found = validate(
+        method,
+        calibration,
+        homogeneity,
+        raw,
+        truth,
+        parallel=read_samples(args.parallel) if args.parallel else None,
+        registration=registration,
+        progress="validating",
+    )
     found.save(args.out / _VALIDATION)
     rows = [[PLAIN[c["name"]], c["required"], c["found"], c["passed"]] for c in found.document["criteria"]]
     verdict = "the acceptance gate is passed" if found.passed else "the acceptance gate is NOT passed"
@@ -129,7 +177,8 @@ def _validated(args: argparse.Namespace) -> tuple[_Parts, Validation, xr.Dataset
     from pat.validation.run import Validation
 
     method, calibration, homogeneity = _parts(args)
-    validation, raw = Validation.load(args.out / _VALIDATION), open_store(args.data, verify=True)
+    validation = Validation.load(args.out / _VALIDATION)
+    raw = calibration.spectra_of(open_store(args.data, verify=True))
     with computing("drawing the report"):
         treated = treat(calibration.learnt, raw)
         page = build(method, calibration, validation, raw=raw, treated=treated, homogeneity=homogeneity)
@@ -159,16 +208,33 @@ def _report(args: argparse.Namespace) -> Outcome:
 
 
 COMMANDS = (
-    Command("calibrate", "Calibrate a method and learn its end-point rule", _shared, _calibrate, computes=True),
+    Command(
+        "register",
+        "Commit to criteria and validation data before opening them",
+        _register_arguments,
+        _register,
+        records=True,
+    ),
+    Command(
+        "calibrate", "Calibrate a method and learn its end-point rule", _shared, _calibrate, computes=True, records=True
+    ),
     Command(
         "validate",
         "Validate a calibrated method on batches never used before",
         _validate_arguments,
         _validate,
         computes=True,
+        records=True,
     ),
-    Command("export", "Write the artefact of a validated method", _export_arguments, _export, computes=True),
     Command(
-        "report", "Write the report of a validated method as one HTML page", _report_arguments, _report, computes=True
+        "export", "Write the artefact of a validated method", _export_arguments, _export, computes=True, records=True
+    ),
+    Command(
+        "report",
+        "Write the report of a validated method as one HTML page",
+        _report_arguments,
+        _report,
+        computes=True,
+        records=True,
     ),
 )

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pat.cli.framework import WIDTH, Command, Outcome, facts, table
+from pat.cli.signing import signed_by, trust_argument
 from pat.errors import SpectraError
 
 if TYPE_CHECKING:
+    from pat.artefact import Artefact
     from pat.cli.wide_csv import Row
     from pat.scorer import Forecast, Reading, Scorer, Transition
+
+    Follow = Callable[[Scorer, str, Sequence[Row]], tuple[dict[str, Any], str]]
 
 READING = ("rev", "value", "mean", "RSD %", "blend upper", "evidence %", "left", "state", "status")
 # A forecast of the end-point is made every so many readings.
@@ -21,27 +26,32 @@ _FORECAST_EVERY = 5
 UNRELEASED = "This artefact has not been released: what follows is for exploration alone."
 
 
-def _artefact_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("artefact", metavar="ARTEFACT", type=Path, help="the artefact's folder")
+def _artefact_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artefact", metavar="ARTEFACT", type=Path, help="released folder, or an artefact's own")
+    trust_argument(parser)
+    parser.add_argument("--product", metavar="NAME", help="product that is scored: another one is refused")
+    parser.add_argument("--instrument", metavar="NAME", help="instrument that it is scored with")
 
 
 def _score_arguments(parser: argparse.ArgumentParser) -> None:
-    _artefact_argument(parser)
+    _artefact_arguments(parser)
     parser.add_argument("spectra", metavar="SPECTRA", type=Path, help="wide CSV, one row a spectrum, in order")
     parser.add_argument(
         "--allow-unreleased",
         action="store_true",
         help="explore with an artefact that nobody has released; every reading carries that",
     )
+    parser.add_argument(
+        "--discharge",
+        action="store_true",
+        help="the spectra are of blenders being emptied: segregation alarm, variogram, start against end",
+    )
 
 
 def _verify(args: argparse.Namespace) -> Outcome:
-    from pat import artefact
-    from pat.scorer import Scorer
     from pat.scorer.proof import require_known_blend
 
-    found = artefact.read(args.artefact)
-    scorer = Scorer.proven(found, args.artefact)
+    found, scorer = _found(args)
     require_known_blend(scorer, found.known_blend, args.artefact)
     readings = 0 if found.known_blend is None else len(found.known_blend["revolution"])
     document = {
@@ -53,7 +63,8 @@ def _verify(args: argparse.Namespace) -> Outcome:
         "known_answers": len(found.known_answers["absorbance"]),
         "known_blend_readings": readings,
         "validation_passed": True,
-        "released": False,
+        "released": not scorer.unreleased,
+        "release": scorer.release.to_dict() if scorer.release else None,
     }
     text = {
         "artefact": args.artefact,
@@ -63,19 +74,51 @@ def _verify(args: argparse.Namespace) -> Outcome:
         "files": f"{len(document['files'])} files have the hashes of the manifest",
         "known answers": f"{document['known_answers']} spectra give the laboratory's numbers here",
         "validation": "passed",
-        "released": "no, for exploration alone",
+        "released": f"yes, for use until {scorer.release.valid_until}"
+        if scorer.release
+        else "no, for exploration alone",
         "follows blends": f"yes; {readings} readings of a known blend come out as in the laboratory"
         if scorer.rule
         else "no, it only predicts",
     }
-    return Outcome(document, facts(text))
+    return Outcome(document, "\n\n".join([facts(text), *_said(scorer)]))
+
+
+def _found(args: argparse.Namespace) -> tuple[Artefact, Scorer]:
+    """Read what the argument names, with its release where it has one."""
+    from pat import artefact, release
+    from pat.scorer import Scorer
+
+    if release.is_released(args.artefact):
+        return Scorer.released(args.artefact, trust=args.trust, product=args.product, instrument=args.instrument)
+    found = artefact.read(args.artefact)
+    scorer = Scorer.proven(found, args.artefact)
+    scorer.refuse_product(args.product, args.artefact)
+    return found, scorer
+
+
+def _said(scorer: Scorer) -> list[str]:
+    """Who has signed an artefact, and what there is to beware of; nothing of an unreleased one."""
+    if scorer.release is None:
+        return []
+    stale = scorer.release.stale
+    return [signed_by(scorer.release.signatures), *([textwrap.fill(f"Beware: {stale}.", WIDTH)] if stale else [])]
 
 
 def _score(args: argparse.Namespace) -> Outcome:
+    from pat.audit import Trail
+    from pat.cli.discharge import discharged
     from pat.cli.wide_csv import read_rows
     from pat.scorer import Scorer
 
-    scorer = Scorer.load(args.artefact, allow_unreleased=args.allow_unreleased)
+    scorer = Scorer.load(
+        args.artefact,
+        trust=args.trust,
+        product=args.product,
+        instrument=args.instrument,
+        allow_unreleased=args.allow_unreleased,
+        trail=Trail.open(),
+    )
     wavelength, rows = read_rows(args.spectra)
     _check_axis(scorer, wavelength, args.spectra)
     runs: dict[str, list[Row]] = {}
@@ -83,17 +126,27 @@ def _score(args: argparse.Namespace) -> Outcome:
         runs.setdefault(row.batch, []).append(row)
     if not runs:
         raise SpectraError(f"{args.spectra}: expected at least one spectrum below the header, got none")
-    follow = _followed if scorer.rule else _predicted
+    whole = discharged if args.discharge else None if scorer.rule else _predicted
+    follow = partial(_in_a_run, whole) if whole else _followed
     batches, texts = zip(*(follow(scorer, batch, run) for batch, run in runs.items()), strict=True)
     analyte = scorer.document["analyte"]
-    head = [f"value and mean: {analyte['name']} in {analyte['units']}", UNRELEASED]
+    head = [f"value and mean: {analyte['name']} in {analyte['units']}", *([UNRELEASED] if scorer.unreleased else [])]
     document = {
         "artefact": scorer.digest,
-        "unreleased": True,
+        "unreleased": scorer.unreleased,
+        "release": scorer.release.to_dict() if scorer.release else None,
         "units": analyte["units"],
         "batches": batches,
     }
-    return Outcome(document, "\n\n".join(["\n".join(head), *texts]))
+    return Outcome(document, "\n\n".join(["\n".join(head), *_said(scorer), *texts]))
+
+
+def _in_a_run(follow: Follow, scorer: Scorer, batch: str, rows: Sequence[Row]) -> tuple[dict[str, Any], str]:
+    """Open and close a batch in the audit trail around what has no states to record there."""
+    from pat.audit import Trail
+
+    with Trail.open().open_run(batch, artefact=scorer.digest):
+        return follow(scorer, batch, rows)
 
 
 def _check_axis(scorer: Scorer, wavelength: Any, path: Path) -> None:
@@ -111,18 +164,19 @@ def _axis(wavelength: Any) -> str:
 
 def _followed(scorer: Scorer, batch: str, rows: Sequence[Row]) -> tuple[dict[str, Any], str]:
     """Follow one batch spectrum by spectrum, as on the line."""
-    blend = scorer.start(batch)
     readings, forecasts = [], []
-    for row in rows:
-        readings.append(blend.update(row.absorbance, revolution=row.revolution))
-        forecasts.append(blend.forecast() if len(readings) % _FORECAST_EVERY == 0 else None)
+    with scorer.start(batch) as blend:
+        for row in rows:
+            readings.append(blend.update(row.absorbance, revolution=row.revolution))
+            forecasts.append(blend.forecast() if len(readings) % _FORECAST_EVERY == 0 else None)
+        transitions = blend.transitions  # without the end of the file, which is no act of the line
     last = readings[-1]
     end = "no end-point" if last.endpoint is None else f"end-point at revolution {last.endpoint}"
     text = "\n".join(
         [
             f"batch {batch}: {end}",
             textwrap.fill(f"{last.state.value} at the end: {last.reason}", WIDTH),
-            textwrap.fill("states: " + ", ".join(map(_change, blend.transitions)), WIDTH),
+            textwrap.fill("states: " + ", ".join(map(_change, transitions)), WIDTH),
             table(READING, map(_cells, readings, forecasts)),
         ]
     )
@@ -130,7 +184,7 @@ def _followed(scorer: Scorer, batch: str, rows: Sequence[Row]) -> tuple[dict[str
         "batch": batch,
         "endpoint": last.endpoint,
         "state": last.state,
-        "transitions": [transition.to_dict() for transition in blend.transitions],
+        "transitions": [transition.to_dict() for transition in transitions],
         "readings": [reading.to_dict() for reading in readings],
         "forecasts": [
             {"revolution": reading.revolution, **forecast.to_dict()}
@@ -185,6 +239,6 @@ def _predicted(scorer: Scorer, batch: str, rows: Sequence[Row]) -> tuple[dict[st
 
 
 COMMANDS = (
-    Command("verify", "Prove that an artefact is whole and gives its known answers", _artefact_argument, _verify),
-    Command("score", "Score spectra by an artefact, batch by batch", _score_arguments, _score),
+    Command("verify", "Prove that an artefact is whole and gives its known answers", _artefact_arguments, _verify),
+    Command("score", "Score spectra by an artefact, batch by batch", _score_arguments, _score, records=True),
 )

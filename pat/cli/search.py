@@ -89,5 +89,7 @@ def _some(what: str, reasons: list[str]) -> list[str]:
 
 
 COMMANDS = (
-    Command("search", "Try every chain of a search space by cross-validation", _arguments, _run, computes=True),
+    Command(
+        "search", "Try every chain of a search space by cross-validation", _arguments, _run, computes=True, records=True
+    ),
 )

@@ -13,12 +13,15 @@ from pat import compute
 from pat.artefact import pack, unpack
 from pat.calibration import Calibration
 from pat.core import diagnostics
+from pat.core.agreement import Agreement
 from pat.core.blocks import Constants, RunReadings
 from pat.core.evidence import Rule, pocket_window
 from pat.core.preprocess import saturated
+from pat.core.segregation import Alarm
 from pat.core.types import Array, BoolArray
 from pat.core.witnesses import Witnesses, constants_of
 from pat.errors import InputError, Refusal
+from pat.homogeneity.agreement import make_agreement
 from pat.homogeneity.claim import BOUND_ALPHA, guarded_shares, make_claim, pocket_blends
 from pat.homogeneity.health import BatchHealth, Health, batch_health, describe_health
 from pat.homogeneity.plateau import (
@@ -32,6 +35,7 @@ from pat.homogeneity.plateau import (
     repeatability,
 )
 from pat.homogeneity.risk import guarded, watched
+from pat.homogeneity.segregation import make_alarm
 from pat.homogeneity.witnesses import Course, course, with_limits, witnesses_before_limits
 from pat.limits import f_quantile, sd_upper_factor
 from pat.method import HomogeneityRules, Method
@@ -66,7 +70,7 @@ _LARGEST_NOISE = 0.7
 # What the document holds as it is.
 _PLAIN = ("batches", "left_out", "lots", "calibration_sha256", "data_sha256")
 _ARRAYS = "homogeneity.npz"
-_RECORD = Record("homogeneity model", "homogeneity.json", (_ARRAYS,), format=3, command="pat calibrate")
+_RECORD = Record("homogeneity model", "homogeneity.json", (_ARRAYS,), format=4, command="pat calibrate")
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,10 @@ class HomogeneityModel:
     health : Health
     witnesses : Witnesses
         What the published statistics need, and their limits; they decide nothing.
+    alarm : Alarm or None
+        Segregation alarm of a discharge, where the method registers one.
+    agreement : Agreement or None
+        Alarm of sensors that disagree, where the method registers one.
     batches : dict of str to list of str
         Batches that it was learnt from, by role.
     left_out : dict of str to int
@@ -101,6 +109,8 @@ class HomogeneityModel:
     plateau: Plateau
     health: Health
     witnesses: Witnesses
+    alarm: Alarm | None
+    agreement: Agreement | None
     batches: dict[str, list[str]]
     left_out: dict[str, int]
     lots: dict[str, str]
@@ -139,6 +149,8 @@ class HomogeneityModel:
                 plateau=Plateau(**plateau),
                 health=Health(**document["health"]),
                 witnesses=Witnesses.from_plain(document["witnesses"], unpack(files[_ARRAYS])),
+                alarm=Alarm.from_dict(document["alarm"]) if document["alarm"] else None,
+                agreement=Agreement.from_dict(document["agreement"]) if document["agreement"] else None,
                 **{name: document[name] for name in _PLAIN},
             )
         except (ValueError, KeyError, TypeError) as error:
@@ -277,12 +289,30 @@ def learn(
         plateau=plateau,
         health=health,
         witnesses=with_limits(witnesses, rule, courses),
+        alarm=_alarm(rules, plateau),
+        agreement=_agreement(rules, rule, plateau),
         batches=batches,
         left_out={run.batch: run.left_out for run in (*accepted, *static) if run.left_out},
         lots={name: lot for name, lot in batch_facts(treated, "lot").items() if lot and name in used},
         calibration_sha256=calibration.sha256,
         data_sha256=data_sha256(treated),
     )
+
+
+def _alarm(rules: HomogeneityRules, plateau: Plateau) -> Alarm | None:
+    given = rules.discharge
+    if given is None:
+        return None
+    phi, reference = plateau.phi_upper, given.start_readings
+    return make_alarm(given.risk_per_discharge, given.max_readings, phi=phi, reference=reference)
+
+
+def _agreement(rules: HomogeneityRules, rule: Rule, plateau: Plateau) -> Agreement | None:
+    given = rules.sensors
+    if given is None:
+        return None
+    phi, allowed = plateau.phi_upper, given.allowed_difference
+    return make_agreement(rule, given.risk_per_batch, phi=phi, sensors=given.number, allowed=allowed)
 
 
 def _largest_sd(method: Method, rules: HomogeneityRules) -> float:

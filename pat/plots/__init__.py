@@ -12,9 +12,12 @@ from pat.plots.search import search_landscape
 from pat.plots.statistics import statistics_profile
 from pat.plots.study import operating_characteristic
 from pat.plots.style import to_png, to_svg
+from pat.plots.transfer import transfer
+from pat.plots.validation import accuracy_profile, perturbations
 from pat.plots.wavelengths import contributions, importance, loadings
 
 __all__ = [
+    "accuracy_profile",
     "blend_overview",
     "blend_profile",
     "contributions",
@@ -26,6 +29,7 @@ __all__ = [
     "mbsd_profile",
     "operating_characteristic",
     "outliers",
+    "perturbations",
     "predicted_against_reference",
     "regression_vector",
     "rmsecv_curve",
@@ -37,4 +41,5 @@ __all__ = [
     "statistics_profile",
     "to_png",
     "to_svg",
+    "transfer",
 ]

@@ -1,10 +1,12 @@
-"""The line's import: load an artefact, score spectra, follow a batch while it is being mixed (numpy alone).
+"""The line's import: load a released artefact, score spectra, follow a batch while it is being mixed.
+
+It needs numpy, and cryptography to check who has released the artefact.
 
 ::
 
     from pat.scorer import Scorer
 
-    scorer = Scorer.load("models/demo/artefact", allow_unreleased=True)
+    scorer = Scorer.load("models/demo/released/<digest>", product="Demo blend", instrument="NIR-1")
     blend = scorer.start("B-0042")
     reading = blend.update(absorbance, revolution=17)
 """

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from pat.core import blocks
-from pat.core.blocks import BlockStatistics, Constants, Window
+from pat.core.blocks import Apart, BlockStatistics, Constants, Window
 from pat.core.endpoint import GOOD, Decision, Endpoint, Phase, State, Status, Transition
 from pat.core.endpoint.health import NO_DRIFT, Drift, DriftWatch
 from pat.core.evidence import Rule, block_bound
 from pat.core.forecast import Forecast
-from pat.core.preprocess import saturated
 from pat.core.types import Array
 from pat.errors import InputError
 from pat.scorer.compiled import Measured
 from pat.scorer.course import Course
-from pat.scorer.predictor import Predictor, fingerprint, unmasked
+from pat.scorer.predictor import Predictor, fingerprint, numbers
 from pat.scorer.reading import Reading
 from pat.scorer.snapshots import require_whole, sealed
 
-_SNAPSHOT_FORMAT = 4
+if TYPE_CHECKING:
+    from pat.audit import Run
+
+_SNAPSHOT_FORMAT = 5
 
 
-@dataclass(frozen=True)
-class _Measured:
+class _Measured(NamedTuple):
     """What one spectrum gave, and whether it belongs into the blocks."""
 
     status: Status
@@ -48,15 +49,27 @@ class Blend:
     of scope too, so that the block statistics are what a direct computation over the last n such spectra gives.
     A frozen spectrum is no new one and does not enter: one with the very numbers of another of this batch, or nearer to
     one of the last two blocks than new spectra ever are to each other. Only good ones count as evidence.
+
+    Where the scorer has an audit trail, every change of state is in it before the reading that made it is returned. As
+    a context manager a blend ends with its block: it is closed, or aborted where the block raises.
     """
 
-    def __init__(self, predictor: Predictor, rule: Rule, batch: str, *, artefact: str, constants: Constants) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        rule: Rule,
+        batch: str,
+        *,
+        artefact: str,
+        constants: Constants,
+        unreleased: bool = True,
+    ) -> None:
         if not isinstance(batch, str) or not batch:
             raise InputError(f"`batch` must be a name, got {batch!r}")
         self.batch = batch
         self._predictor, self._rule = predictor, rule
         self._single = predictor.single()
-        self._artefact = artefact
+        self._artefact, self._unreleased = artefact, unreleased
         self._window = Window(rule.block_size, predictor.treat.wavelength.size, constants)
         self._drift = DriftWatch(rule.block_size, predictor.axis_direction)
         self._endpoint = Endpoint(rule)
@@ -64,11 +77,18 @@ class Blend:
         # Hashes of spectra, oldest first: whatever comes again within a run is known, and the memory is bounded.
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._index = 0
+        self._run: Run | None = None
+        self._recorded_before: dict[str, int] | None = None
 
     @property
     def state(self) -> State:
         """State as of the last spectrum, or of what the line did since: LOADED before the first."""
         return self._endpoint.state
+
+    @property
+    def unreleased(self) -> bool:
+        """Whether its artefact has not been released: all that it says is for exploration alone."""
+        return self._unreleased
 
     @property
     def confirmed(self) -> bool:
@@ -82,21 +102,59 @@ class Blend:
 
     def stop(self) -> Transition | None:
         """Say that the blender stands; see `pat.core.endpoint.Endpoint.stop`."""
-        return self._endpoint.stop()
+        return self._noted(self._endpoint.stop())
 
     def mix_on(self) -> Transition | None:
         """Say that the blender turns again; see `pat.core.endpoint.Endpoint.mix_on`."""
         began = self._endpoint.mix_on()
         self._drift.restart()
-        return began
+        return self._noted(began)
 
     def discharge(self) -> Transition | None:
         """Say that the blender is being emptied; see `pat.core.endpoint.Endpoint.discharge`."""
-        return self._endpoint.discharge()
+        return self._noted(self._endpoint.discharge())
 
     def close(self, reason: str = "") -> Transition | None:
         """End the batch; see `pat.core.endpoint.Endpoint.close`."""
-        return self._endpoint.close(reason)
+        ended = self._noted(self._endpoint.close(reason))
+        if self._run is not None:
+            self._run.close(reason or "discharged")
+        return ended
+
+    def abort(self, reason: str) -> Transition | None:
+        """End the batch because it is given up; as `close`, but the audit trail says that it was aborted."""
+        ended = self._noted(self._endpoint.close(reason))
+        if self._run is not None:
+            self._run.abort(reason)
+        return ended
+
+    def __enter__(self) -> Blend:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from pat.audit.runs import END, because
+
+        if self._endpoint.phase is not Phase.DONE:
+            self.close(END) if kind is None else self.abort(because(kind, error))
+
+    def record_in(self, run: Run) -> None:
+        """Record every change of state in a run of an audit trail, those included that are not in it yet.
+
+        Raises
+        ------
+        TrailError
+            If one cannot be recorded.
+        """
+        self._run = run
+        self._noted(None)
+
+    def _noted(self, transition: Transition | None) -> Transition | None:
+        """Record what is not in the trail yet, and return what was given."""
+        if (run := self._run) is not None:
+            run.change(t.to_dict() for t in self._endpoint.transitions if t.number > run.recorded)
+        return transition
 
     def forecast(self) -> Forecast:
         """Forecast how many revolutions remain until the blend is declared uniform; takes a few milliseconds."""
@@ -115,6 +173,12 @@ class Blend:
         Returns
         -------
         Reading
+
+        Raises
+        ------
+        TrailError
+            If the state changed and that cannot be recorded in the scorer's audit trail; what is missing there is
+            recorded with the next reading.
         """
         # What overflows is infinite, in scope of nothing and above every limit: an answer, not a warning.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -133,15 +197,19 @@ class Blend:
             turn = last if turn is None and last is not None else (turn or 0)
         else:
             measured = self._measure(absorbance)
-        return self._reading(turn, measured)
+        reading = self._reading(turn, measured)
+        if self._run is not None:
+            self._noted(reading.transition)
+        return reading
 
     def _measure(self, absorbance: Any) -> _Measured:
-        x = _numbers(absorbance)
+        x = numbers(absorbance)
         if x is None:
             return _Measured(Status.NOT_FINITE)
         if x.shape != self._predictor.wavelength.shape:
             return _Measured(Status.WRONG_LENGTH)
-        if not np.isfinite(x).all():
+        peak = self._single.peak(x)
+        if not math.isfinite(peak):
             return _Measured(Status.NOT_FINITE)
         if self._repeats(x):
             return _Measured(Status.FROZEN)
@@ -149,9 +217,9 @@ class Blend:
         if not found.finite:
             return _Measured(Status.NOT_FINITE)
         apart = self._window.apart(found.treated)
-        if self._endpoint.phase is Phase.MIXING and blocks.nearest_of(apart) < self._rule.repeat_distance:
+        if self._endpoint.phase is Phase.MIXING and apart.nearest < self._rule.repeat_distance:
             return _Measured(Status.FROZEN)
-        return self._score(x, found, apart)
+        return self._score(peak, found, apart)
 
     def _repeats(self, x: Array) -> bool:
         """Whether a spectrum (p,) has come before in this batch, number for number; it counts as seen from now on."""
@@ -163,11 +231,11 @@ class Blend:
             self._seen.popitem(last=False)
         return False
 
-    def _score(self, x: Array, found: Measured, apart: Array) -> _Measured:
+    def _score(self, peak: float, found: Measured, apart: Apart) -> _Measured:
         value, t2, q = found.value, found.hotelling_t2, found.q_residuals
         self._window.push(found.treated, value, found.presentation, (t2, q), apart)
         drift = NO_DRIFT
-        if (bad := self._bad(x, found)) is not None:
+        if (bad := self._bad(peak, found)) is not None:
             self._drift.interrupt()
         elif self._endpoint.phase is Phase.MIXING:
             drift = self._drift.take(found.residual, found.presentation)
@@ -175,9 +243,9 @@ class Blend:
         status = bad or (Status.OK if self._window.full else Status.WARM_UP)
         return _Measured(status, value, t2, q, drift, entered=True)
 
-    def _bad(self, x: Array, found: Measured) -> Status | None:
-        """Return what is wrong with a spectrum taken alone; None where nothing is."""
-        if saturated(x, self._predictor.saturation):
+    def _bad(self, peak: float, found: Measured) -> Status | None:
+        """Return what is wrong with a spectrum alone, of a largest absolute reading; None where nothing is."""
+        if peak >= self._predictor.saturation:
             return Status.SATURATED
         # SNV turns the noise of an empty window into a spectrum of the usual size.
         if found.presentation[1] < self._rule.least_contrast:
@@ -189,7 +257,7 @@ class Blend:
         block, upper = BlockStatistics(), math.nan
         if measured.entered and self._window.full:
             block = self._window.statistics()
-            upper = float(block_bound(self._rule, np.asarray(block.sd), np.asarray(block.mean)))
+            upper = block_bound(self._rule, block.sd, block.mean)
         q_in = bool(measured.q_residuals <= self._predictor.q_limit)
         known = measured.status in GOOD or (measured.status is Status.OUT_OF_SCOPE and q_in)
         if known and self._endpoint.phase is Phase.MIXING:
@@ -202,7 +270,6 @@ class Blend:
     def _assemble(
         self, revolution: int, measured: _Measured, block: BlockStatistics, upper: float, decision: Decision
     ) -> Reading:
-        mean, sd = np.asarray(block.mean), np.asarray(block.sd)
         return Reading(
             batch=self.batch,
             index=self._index,
@@ -216,8 +283,8 @@ class Blend:
             mbsd=block.mbsd,
             moving_f=block.moving_f,
             block_mean=block.mean,
-            block_rsd=float(blocks.relative(sd, mean)),
-            block_rsd_upper=float(blocks.relative(sd * self._rule.upper_factor, mean)),
+            block_rsd=blocks.relative(block.sd, block.mean),
+            block_rsd_upper=blocks.relative(block.sd * self._rule.upper_factor, block.mean),
             blend_rsd_upper=upper,
             level_step=block.level_step,
             contrast_step=block.contrast_step,
@@ -234,7 +301,7 @@ class Blend:
             reason=decision.reason,
             transition=decision.transition,
             artefact=self._artefact,
-            unreleased=True,
+            unreleased=self._unreleased,
         )
 
     def statistics(self) -> dict[str, float]:
@@ -252,6 +319,7 @@ class Blend:
         state = {
             "format": _SNAPSHOT_FORMAT,
             "artefact": self._artefact,
+            "unreleased": self._unreleased,
             "batch": self.batch,
             "index": self._index,
             "seen": list(self._seen),
@@ -259,11 +327,15 @@ class Blend:
             "drift": self._drift.snapshot(),
             "endpoint": self._endpoint.snapshot(),
             "course": self._course.snapshot(),
+            "run": self._recorded_before if self._run is None else self._run.snapshot(),
         }
         return sealed(state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Carry on from a snapshot that `batch_of` has checked."""
+        # What was explored before stays exploration, whoever carries on.
+        self._unreleased = self._unreleased or bool(state["unreleased"])
+        self._recorded_before = state["run"]
         self._index = int(state["index"])
         self._seen = OrderedDict.fromkeys(state["seen"])
         self._window.restore(state["window"])
@@ -284,15 +356,6 @@ def _revolution(given: Any, last: int | None, first: int) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return turn if turn == given and turn >= 0 else None
-
-
-def _numbers(given: Any) -> Array | None:
-    """Return a new array of what was given, NaN where it is masked; None where that is not real numbers."""
-    try:
-        found = np.array(unmasked(given))
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return found.astype(np.float64, copy=False) if found.dtype.kind in "iuf" else None
 
 
 def batch_of(state: dict[str, Any], artefact: str) -> str:

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from pat.core.discharge import Alarm, Before, PseudoDoses, mean_step, pseudo_doses, spread_cusum
+from pat.core.discharge import PseudoDoses, pseudo_doses
 from pat.core.endpoint import Status, in_words
 from pat.core.evidence import Rule
 from pat.core.plain import finite_or_none, number_or_nan
+from pat.core.segregation import Alarm, Before, mean_step, spread_cusum
 from pat.core.types import Array
 from pat.errors import InputError
-from pat.scorer.predictor import Predictor, fingerprint, unmasked
+from pat.scorer.predictor import Predictor, fingerprint, numbers
 from pat.scorer.snapshots import require_whole, sealed
 
-_SNAPSHOT_FORMAT = 1
+_SNAPSHOT_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class DischargeReading:
     fault: bool
     reason: str
     artefact: str
-    unreleased: bool = True
+    unreleased: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reading as plain JSON values."""
@@ -75,7 +76,7 @@ class SegregationWatch:
     Parameters
     ----------
     alarm : Alarm
-        Constants, from `pat.discharge.make_alarm`.
+        Constants, from `pat.homogeneity.segregation.make_alarm`.
     """
 
     def __init__(self, alarm: Alarm) -> None:
@@ -136,11 +137,19 @@ class Discharge:
     """
 
     def __init__(
-        self, predictor: Predictor, rule: Rule, batch: str, *, artefact: str, dose: int | None, alarm: Alarm | None
+        self,
+        predictor: Predictor,
+        rule: Rule,
+        batch: str,
+        *,
+        artefact: str,
+        dose: int | None,
+        alarm: Alarm | None,
+        unreleased: bool = True,
     ) -> None:
         if not isinstance(batch, str) or not batch:
             raise InputError(f"`batch` must be a name, got {batch!r}")
-        self.batch, self._artefact = batch, artefact
+        self.batch, self._artefact, self._unreleased = batch, artefact, unreleased
         self._predictor, self._rule, self._dose, self._alarm = predictor, rule, dose, alarm
         self._watch = SegregationWatch(alarm) if alarm else None
         self._values: list[float] = []
@@ -183,13 +192,13 @@ class Discharge:
             fault=self._bad_run >= self._rule.fault_run,
             reason=self._reason(status),
             artefact=self._artefact,
+            unreleased=self._unreleased,
         )
 
     def _measure(self, absorbance: Any) -> tuple[Status, float, bool]:
         """Return what a spectrum is worth, its content, and whether the alarm takes that."""
-        try:
-            x = np.array(unmasked(absorbance), dtype=np.float64)
-        except (TypeError, ValueError, OverflowError):
+        x = numbers(absorbance)
+        if x is None:
             return Status.NOT_FINITE, math.nan, False
         if x.shape != self._predictor.wavelength.shape:
             return Status.WRONG_LENGTH, math.nan, False
@@ -226,6 +235,7 @@ class Discharge:
         state = {
             "format": _SNAPSHOT_FORMAT,
             "artefact": self._artefact,
+            "unreleased": self._unreleased,
             "batch": self.batch,
             "dose": self._dose,
             "alarm": self._alarm.to_dict() if self._alarm else None,
@@ -238,6 +248,8 @@ class Discharge:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Carry on from a snapshot that `checked` has let through."""
+        # What was explored before stays exploration, whoever carries on.
+        self._unreleased = self._unreleased or bool(state["unreleased"])
         self._last, self._bad_run = state["last"], int(state["bad_run"])
         self._values = [number_or_nan(value) for value in state["values"]]
         if self._watch is not None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pat import artefact
 from pat.artefact import Artefact, Content
-from pat.core.discharge import Alarm
+from pat.core.agreement import Agreement
 from pat.core.evidence import Rule
+from pat.core.segregation import Alarm
 from pat.core.witnesses import StatisticLimit, Witnesses, constants_of
 from pat.errors import ArtefactError, InputError
 from pat.scorer.blend import Blend, batch_of
 from pat.scorer.discharge import Discharge, checked
 from pat.scorer.predictor import Prediction, Predictor
+
+if TYPE_CHECKING:
+    from pat.audit import Trail
+    from pat.release import Release
+    from pat.trust import Trust
 
 # Another CPU kernel moves the last digits; a model that answers further off is another model.
 _KNOWN_ANSWER_TOLERANCE = 1e-9
@@ -26,6 +32,9 @@ class Scorer:
     ----------
     content : Content
         Content of an artefact; `Scorer.load` reads and verifies one.
+    trail : Trail, optional
+        Audit trail in which every batch is recorded: opened, its changes of state, closed or aborted. Without one
+        nothing is recorded.
 
     Attributes
     ----------
@@ -38,6 +47,13 @@ class Scorer:
     statistic_limits : dict of str to StatisticLimit
         Where each of `Blend.statistics` lies in the plateaus of accepted batches, and what a batch like them keeps
         (95 % of such batches, 95 % confidence). A value beyond is a reason to look; no verdict rests on it.
+    alarm : Alarm or None
+        Segregation alarm of a discharge, where the method registers one; see `start_discharge`.
+    agreement : Agreement or None
+        Alarm of sensors that disagree, where the method registers one; see `pat.scorer.Sensors`.
+    release : Release or None
+        Who has written, reviewed, approved and released it, and until when it may be used; None where it was loaded to
+        explore, or made from content alone.
 
     Raises
     ------
@@ -45,8 +61,10 @@ class Scorer:
         If the content does not hold together.
     """
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, *, trail: Trail | None = None) -> None:
         self.digest = content.digest
+        self.trail = trail
+        self.release: Release | None = None
         self.document = content.document
         self._predictor = Predictor(content)
         self.wavelength = self._predictor.wavelength
@@ -54,33 +72,102 @@ class Scorer:
             self.rule = Rule.from_dict(content.document["rule"]) if content.document["rule"] else None
             said = content.document.get("statistics")
             self._witnesses = Witnesses.from_plain(said, content.arrays) if said else None
+            alarm, agreement = (content.document.get(key) for key in ("discharge", "agreement"))
+            self.alarm = Alarm.from_dict(alarm) if alarm else None
+            self.agreement = Agreement.from_dict(agreement) if agreement else None
         except (KeyError, TypeError, ValueError) as error:
             raise ArtefactError(f"the artefact's content does not hold together: {error!r}") from error
         self.statistic_limits: dict[str, StatisticLimit] = self._witnesses.limits if self._witnesses else {}
 
     @classmethod
-    def load(cls, path: str | Path, *, allow_unreleased: bool = False) -> Scorer:
-        """Read and verify an artefact, and prove that it still gives its known answers.
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        trust: Trust | str | Path | None = None,
+        product: str | None = None,
+        instrument: str | None = None,
+        allow_unreleased: bool = False,
+        trail: Trail | None = None,
+    ) -> Scorer:
+        """Read and verify a released artefact, and prove that it still gives its known answers.
 
         Parameters
         ----------
         path : path
-            The artefact's folder.
+            A released folder, ``models/<name>/released/<digest>``; to explore, an artefact's own folder as well.
+        trust : Trust or path, optional
+            What the site trusts, or its folder; by default ``PAT_TRUST``, else the system's configuration folder.
+        product : str, optional
+            Product that is to be scored; another one than the artefact's is refused.
+        instrument : str, optional
+            Instrument that it is to be scored with; needed where the release is for some alone.
         allow_unreleased : bool, default False
-            Accept an artefact that nobody has released, to explore; every reading then says so.
+            Do not ask whether it was released, to explore: no signature is checked, and every reading says that it is
+            unreleased.
+        trail : Trail, optional
+            Audit trail in which every batch is recorded, from `pat.audit.Trail.open`.
 
         Raises
         ------
         ArtefactError
-            If it is damaged, altered, not released, or computes other numbers here than in the laboratory.
+            If it is damaged, altered, not released, revoked, expired, not yet valid, for another product or
+            instrument, or computes other numbers here than in the laboratory.
+        TrustError
+            An `ArtefactError` as well: if a signature or one of the site's lists does not hold.
         """
-        found = artefact.read(path)
-        if not allow_unreleased:
+        from pat import release
+
+        path, released = Path(path), release.is_released(path)
+        if allow_unreleased:
+            found = artefact.read(path / release.ARTEFACT if released else path)
+            scorer = cls.proven(found, path)
+            scorer.refuse_product(product, path)
+            scorer.trail = trail
+            return scorer
+        if not released:
+            if not (path / release.ARTEFACT).is_dir():
+                artefact.read(path)  # what is damaged, or no artefact, is called that first
             raise ArtefactError(
-                f"{path} has not been released; to explore with it, pass allow_unreleased=True (on the command "
-                "line --allow-unreleased): every reading will carry that"
+                f"{path} has not been released ({release.RECORD} is missing); to explore with it, pass "
+                "allow_unreleased=True (on the command line --allow-unreleased): every reading will carry that"
             )
-        return cls.proven(found, path)
+        scorer = cls.released(path, trust=trust, product=product, instrument=instrument)[1]
+        scorer.trail = trail
+        return scorer
+
+    @classmethod
+    def released(
+        cls,
+        path: Path,
+        *,
+        trust: Trust | str | Path | None = None,
+        product: str | None = None,
+        instrument: str | None = None,
+    ) -> tuple[Artefact, Scorer]:
+        """Read a released folder as `load` does, and return what was read with its scorer."""
+        from pat import release
+
+        found, record = release.load(path, trust=trust, product=product, instrument=instrument)
+        scorer = cls.proven(found, path)
+        scorer.release = record
+        return found, scorer
+
+    def refuse_product(self, product: str | None, where: object) -> None:
+        """Refuse another product than the artefact's; None is not asked.
+
+        Raises
+        ------
+        ArtefactError
+            If it is another one.
+        """
+        if product is not None and product != self.document["product"]:
+            raise ArtefactError(f"{where}: wrong product, it is for {self.document['product']!r}, got {product!r}")
+
+    @property
+    def unreleased(self) -> bool:
+        """Whether nobody has released it, as far as was asked: its readings are for exploration alone."""
+        return self.release is None
 
     @classmethod
     def proven(cls, found: Artefact, where: object) -> Scorer:
@@ -137,6 +224,12 @@ class Scorer:
         """
         return self._predictor.predict(absorbance)
 
+    def _in_use(self) -> Rule:
+        """Return the rule for one more batch; a release may have expired since it was loaded."""
+        if self.release is not None:
+            self.release.refuse_expired(self.digest)
+        return self.require_rule()
+
     def require_rule(self) -> Rule:
         """Return the end-point rule.
 
@@ -150,16 +243,26 @@ class Scorer:
         return self.rule
 
     def start(self, batch: str) -> Blend:
-        """Begin to follow a batch.
+        """Begin to follow a batch; where there is an audit trail, under its next run number.
 
         Raises
         ------
         InputError
             If the method has no homogeneity rule, or the batch no name.
+        ArtefactError
+            If the release has expired.
+        TrailError
+            If it cannot be recorded.
         """
-        rule, known = self.require_rule(), self._predictor
+        blend = self._blend(batch)
+        if self.trail is not None:
+            blend.record_in(self.trail.open_run(batch, artefact=self.digest))
+        return blend
+
+    def _blend(self, batch: str) -> Blend:
+        rule, known = self._in_use(), self._predictor
         constants = constants_of(rule, known.t2_limit, known.q_limit, self._witnesses)
-        return Blend(known, rule, batch, artefact=self.digest, constants=constants)
+        return Blend(known, rule, batch, artefact=self.digest, constants=constants, unreleased=self.unreleased)
 
     def resume(self, state: dict[str, Any]) -> Blend:
         """Carry on with a batch from `Blend.snapshot`, bit for bit.
@@ -168,9 +271,13 @@ class Scorer:
         ------
         InputError
             If the snapshot is incomplete, altered, or of another artefact.
+        TrailError
+            If it cannot be recorded, or the snapshot is of a run that the audit trail does not have.
         """
-        blend = self.start(batch_of(state, self.digest))
+        blend = self._blend(batch_of(state, self.digest))
         blend.restore(state)
+        if self.trail is not None:
+            blend.record_in(self.trail.resume_run(blend.batch, artefact=self.digest, state=state["run"]))
         return blend
 
     def start_discharge(self, batch: str, alarm: Alarm | None = None) -> Discharge:
@@ -181,15 +288,18 @@ class Scorer:
         batch : str
             Its name.
         alarm : Alarm, optional
-            Segregation alarm, from `pat.discharge.make_alarm`.
+            Segregation alarm, from `pat.homogeneity.segregation.make_alarm`; the artefact's own where none is given.
 
         Raises
         ------
         InputError
             If the method has no homogeneity rule, or the batch no name.
+        ArtefactError
+            If the release has expired.
         """
-        rule, dose = self.require_rule(), self.document["claim"].get("spectra_per_dose")
-        return Discharge(self._predictor, rule, batch, artefact=self.digest, dose=dose, alarm=alarm)
+        rule, dose = self._in_use(), self.document["claim"].get("spectra_per_dose")
+        known, unreleased, alarm = self._predictor, self.unreleased, alarm or self.alarm
+        return Discharge(known, rule, batch, artefact=self.digest, dose=dose, alarm=alarm, unreleased=unreleased)
 
     def resume_discharge(self, state: dict[str, Any]) -> Discharge:
         """Carry on with a discharge from `Discharge.snapshot`, bit for bit.
@@ -200,6 +310,6 @@ class Scorer:
             If the snapshot is incomplete, altered, or of another artefact.
         """
         state = checked(state, self.digest)
-        discharge = self.start_discharge(state["batch"], Alarm(**state["alarm"]) if state["alarm"] else None)
+        discharge = self.start_discharge(state["batch"], Alarm.from_dict(state["alarm"]) if state["alarm"] else None)
         discharge.restore(state)
         return discharge

@@ -58,6 +58,8 @@ class SensorReading:
         every sensor in service is steady, or where no agreement was chosen.
     disagree : bool
         Whether one of them is beyond its limit.
+    unreleased : bool
+        An artefact of one of the sensors has not been released: the reading is for exploration alone.
     """
 
     sensor: str
@@ -68,12 +70,19 @@ class SensorReading:
     apart: float
     ratio: float
     disagree: bool
+    unreleased: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values, the reading within."""
         plain = {name: finite_or_none(getattr(self, name)) for name in ("apart", "ratio")}
-        own = {name: getattr(self, name) for name in ("sensor", "reason", "endpoint", "disagree")}
+        own = {name: getattr(self, name) for name in ("sensor", "reason", "endpoint", "disagree", "unreleased")}
         return own | plain | {"state": self.state.value, "reading": self.reading.to_dict()}
+
+
+def _held_by_all(scorers: Mapping[str, Scorer]) -> Agreement | None:
+    """Return the agreement that every artefact holds; None where they hold none, or not the same."""
+    first, *others = (scorer.agreement for scorer in scorers.values())
+    return first if all(other == first for other in others) else None
 
 
 @dataclass
@@ -97,7 +106,8 @@ class Sensors:
     batch : str
         Name of the batch.
     agreement : Agreement, optional
-        Alarm for sensors that disagree, from `pat.homogeneity.agreement.make_agreement`.
+        Alarm for sensors that disagree, from `pat.homogeneity.agreement.make_agreement`; that of the artefacts where
+        none is given and all of them hold the same.
 
     Raises
     ------
@@ -115,8 +125,12 @@ class Sensors:
     def __init__(self, scorers: Mapping[str, Scorer], batch: str, agreement: Agreement | None = None) -> None:
         if len(scorers) < 2 or not all(isinstance(name, str) and name for name in scorers):
             raise InputError(f"at least 2 sensors with names are needed, got {list(scorers)}")
-        self.batch = batch
+        self._prepare(scorers, batch, _held_by_all(scorers) if agreement is None else agreement)
+        # Last, because a batch that is opened stands in the audit trail.
         self._blends = {name: scorer.start(batch) for name, scorer in scorers.items()}
+
+    def _prepare(self, scorers: Mapping[str, Scorer], batch: str, agreement: Agreement | None) -> None:
+        self.batch = batch
         rules = [scorer.require_rule() for scorer in scorers.values()]
         self._silent = min(rule.fault_run for rule in rules)
         self._agreement = agreement
@@ -192,7 +206,8 @@ class Sensors:
         state, reason = self._state(disagree)
         if state is State.UNIFORM and self._endpoint is None:
             self._endpoint = max(self._last[name].revolution for name in self.in_service)
-        return SensorReading(sensor, reading, state, reason, self._endpoint, apart, ratio, disagree)
+        unreleased = any(blend.unreleased for blend in self._blends.values())
+        return SensorReading(sensor, reading, state, reason, self._endpoint, apart, ratio, disagree, unreleased)
 
     def _blend(self, sensor: str) -> Blend:
         if sensor not in self._blends:
@@ -286,7 +301,9 @@ class Sensors:
         require_whole(state, _SNAPSHOT_FORMAT, what="several sensors' snapshot")
         if set(state["blends"]) != set(scorers):
             raise InputError(f"the snapshot is of {', '.join(state['blends'])}, got scorers of {', '.join(scorers)}")
-        sensors = cls(scorers, state["batch"], Agreement.from_dict(state["agreement"]) if state["agreement"] else None)
+        agreement = Agreement.from_dict(state["agreement"]) if state["agreement"] else None
+        sensors = cls.__new__(cls)  # no batch is opened here: it is carried on
+        sensors._prepare(scorers, state["batch"], agreement)
         sensors._blends = {name: scorers[name].resume(state["blends"][name]) for name in scorers}
         sensors._last = {name: _restored(state["last"][name]) for name in scorers}
         sensors._out, sensors._endpoint = dict(state["out"]), state["endpoint"]

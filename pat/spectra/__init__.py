@@ -29,6 +29,7 @@ from pat.spectra.selection import (
     batches_with_role,
     derive,
     select_batches,
+    select_instrument,
     split_batches,
 )
 from pat.spectra.store import content_sha256, open_store, write_store
@@ -44,6 +45,7 @@ __all__ = [
     "derive",
     "open_store",
     "select_batches",
+    "select_instrument",
     "split_batches",
     "write_store",
 ]

@@ -79,6 +79,21 @@ def select_batches(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
     return _part(ds, np.sort(np.concatenate(rows)), wanted)
 
 
+def select_instrument(ds: xr.Dataset, name: str) -> xr.Dataset:
+    """Select the spectra of one instrument, with the facts of its batches; otherwise as `select_batches`.
+
+    Raises
+    ------
+    SpectraError
+        If the instrument has no spectra.
+    """
+    instrument = np.asarray(ds["instrument"].values)
+    rows = np.flatnonzero(instrument == name)
+    if not rows.size:
+        raise SpectraError(f"`instrument`: expected one of {', '.join(np.unique(instrument).tolist())}, got {name!r}")
+    return _part(ds, consecutive(rows), np.unique(np.asarray(ds["batch"].values)[rows]).tolist())
+
+
 def split_batches(ds: xr.Dataset, names: Iterable[str]) -> list[xr.Dataset]:
     """Select batches one by one, in the order of `names`; otherwise as `select_batches`.
 

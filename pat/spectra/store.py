@@ -104,7 +104,7 @@ def write_store(ds: xr.Dataset, path: str | Path, *, replace: bool = False, prog
             return _write(ds, fresh, progress)
 
 
-def open_store(path: str | Path, *, verify: bool = False) -> xr.Dataset:
+def open_store(path: str | Path, *, verify: bool = False, unchecked: bool = False) -> xr.Dataset:
     """Open a store: absorbance lazily, in chunks of spectra; all else in memory and checked.
 
     Parameters
@@ -113,6 +113,8 @@ def open_store(path: str | Path, *, verify: bool = False) -> xr.Dataset:
         Folder that `write_store` made, or a URL that fsspec knows.
     verify : bool, default=False
         Read everything, and compare it with the hash that was stored.
+    unchecked : bool, default=False
+        Do not hold what is not absorbance against the contract: for `pat.integrity`, which lists what is broken.
 
     Returns
     -------
@@ -134,7 +136,7 @@ def open_store(path: str | Path, *, verify: bool = False) -> xr.Dataset:
     try:
         if target.counts:
             _refuse_incomplete(target)
-        ds = _open(target)
+        ds = _open(target, unchecked=unchecked)
     except SpectraError as error:
         raise SpectraError(f"{target}: {error}") from error
     except _UNREADABLE as error:
@@ -203,7 +205,7 @@ class _Stored(BackendArray):
             raise SpectraError(f"{self._target}: expected readable absorbance, got a damaged chunk: {error}") from error
 
 
-def _open(target: Place) -> xr.Dataset:
+def _open(target: Place, *, unchecked: bool = False) -> xr.Dataset:
     # Not through Dask, so that opening computes nothing; groupby needs coordinates in memory.
     found: xr.Dataset = xr.open_zarr(target.store(), consolidated=target.consolidated(), chunks=None, zarr_format=3)
     eager = found.drop_vars("absorbance").load()
@@ -215,7 +217,8 @@ def _open(target: Place) -> xr.Dataset:
     data = {name: eager.variables[name] for name in sorted(map(str, eager.data_vars))}
     chunks = dict(zip(absorbance.dims, stored.chunks, strict=True))
     ds = xr.Dataset({"absorbance": lazy.chunk(chunks), **data}, coords, eager.attrs)
-    check_metadata(ds)
+    if not unchecked:
+        check_metadata(ds)
     return ds
 
 

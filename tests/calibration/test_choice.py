@@ -69,6 +69,7 @@ def test_equally_good_models_are_told_apart_no_more_often_than_the_level():
     assert np.mean(np.array(by_spectrum) == 2) > 0.20
 
 
+@pytest.mark.requirement("URS-13")
 def test_a_clearly_better_model_is_chosen_and_no_more_components_than_needed():
     rng = np.random.default_rng(3)
     codes = np.repeat(np.arange(15), 8)

@@ -112,6 +112,7 @@ def lot_errors(folds: str, seed: int) -> tuple[float, float]:
     return found.figures["rmsecv"], float(np.sqrt(np.mean(error**2)))
 
 
+@pytest.mark.requirement("URS-13")
 def test_by_batch_rmsecv_is_too_small_where_batches_share_lots() -> None:
     """Simulated: 14 lots of 6 batches, each lot with impurities of its own; the truth is the error on 40 new lots."""
     by_batch = np.array([lot_errors("batch", seed) for seed in range(4)]).mean(axis=0)

@@ -49,6 +49,7 @@ def test_it_is_cross_validation_of_each_permutation():
     assert found.p_value == (1 + sum(value <= by_rule(y) for value in expected)) / 25
 
 
+@pytest.mark.requirement("URS-13")
 def test_size_where_batches_share_their_references():
     """Spectra and references know nothing of each other, but batches share both: 5 % of 300 data sets are rejected.
 
@@ -76,6 +77,7 @@ def test_size_where_batches_share_their_references():
     assert free > 0.15
 
 
+@pytest.mark.requirement("URS-13")
 def test_a_method_that_sees_its_analyte_and_one_that_does_not():
     seen = permutation_test(method(), mixtures(), n_permutations=39)
     assert seen.p_value == 1 / 40

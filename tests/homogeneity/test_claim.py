@@ -110,6 +110,7 @@ def test_the_guard_is_made_for_pockets_from_the_smallest_up():
     assert {(kind.share, kind.phi, kind.pocket_phi) for kind in kinds} == {(0.15, PHI, 0.0)}
 
 
+@pytest.mark.requirement("URS-32")
 def test_the_claim_carries_a_risk_for_each_kind_of_blend(made: Validated) -> None:
     claim, rules = made.homogeneity.claim, made.method.homogeneity
     assert rules is not None

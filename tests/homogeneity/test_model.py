@@ -17,11 +17,13 @@ from pat.core import pls
 from pat.core.evidence import limit_sd, pocket_window
 from pat.errors import InputError, Refusal
 from pat.homogeneity import HomogeneityModel, describe_plateaus, learn
+from pat.homogeneity.agreement import make_agreement
 from pat.homogeneity.model import _readings
 from pat.homogeneity.scrutiny import effective_spectra
+from pat.homogeneity.segregation import make_alarm
 from pat.limits import sd_upper_factor
 from pat.method import Method
-from pat.scorer import Scorer
+from pat.scorer import Scorer, Sensors
 from pat.spectra import select_batches
 from pat.treatment import treat
 from tests.validated import Validated, validated
@@ -49,6 +51,7 @@ def test_repeatability_is_that_of_the_repeat_readings(made: Validated) -> None:
     assert made.homogeneity.batches == {"accepted": ["A0", "A1", "A2"], "repeatability": ["R0"]}
 
 
+@pytest.mark.requirement("URS-32")
 def test_the_rule_carries_the_method_and_the_claim_says_so(made: Validated) -> None:
     rule, claim, rules = made.homogeneity.rule, made.homogeneity.claim, made.method.homogeneity
     assert rules is not None
@@ -65,6 +68,7 @@ def test_the_rule_carries_the_method_and_the_claim_says_so(made: Validated) -> N
     assert 20 < rule.quiet_window < rules.max_revolutions
 
 
+@pytest.mark.requirement("URS-32")
 def test_the_claim_says_how_many_spectra_make_a_dose_and_which_block_would_do(made: Validated) -> None:
     rule, claim, plateau = made.homogeneity.rule, made.homogeneity.claim, made.homogeneity.plateau
     assert claim["unit_dose_mg"] is claim["spectra_per_dose"] is None
@@ -77,6 +81,27 @@ def test_the_claim_says_how_many_spectra_make_a_dose_and_which_block_would_do(ma
         math.hypot(plateau.blend_sd_upper, made.homogeneity.repeatability.sd),
     )
     assert spread * sd_upper_factor(proposed, 0.05) <= 1.01 * limit_sd(rule, np.asarray(rule.target))
+
+
+def test_alarms_that_the_method_registers_are_learnt_and_travel_to_the_line(made: Validated) -> None:
+    model, phi = made.homogeneity, made.homogeneity.plateau.phi_upper
+    # By the simulations themselves, with what the method says: 1 % in 300 readings, and 2 % of two sensors.
+    assert model.alarm == make_alarm(0.01, 300, phi=phi)
+    assert model.agreement == make_agreement(model.rule, 0.02, phi=phi, allowed=0.1)
+    said = ("false_alarm_per_discharge", "discharge_readings", "false_alarm_of_sensors_per_batch", "sensors")
+    assert [model.claim[key] for key in said] == [0.01, 300, 0.02, 2]
+    scorer = Scorer(assemble(made.method, made.calibration, model))
+    assert (scorer.alarm, scorer.agreement) == (model.alarm, model.agreement)
+    line = scorer.start_discharge("B-1")
+    line.update(made.raw["absorbance"].values[0])
+    assert line.snapshot()["alarm"] == model.alarm.to_dict()
+    sensors = Sensors({"left": scorer, "right": scorer}, "B-1")
+    assert sensors.snapshot()["agreement"] == model.agreement.to_dict()
+    silent = Scorer(assemble(made.method, made.calibration, replace(model, alarm=None, agreement=None)))
+    assert (silent.alarm, silent.agreement) == (None, None)
+    assert silent.start_discharge("B-1").snapshot()["alarm"] is None
+    # Sensors whose artefacts say different things have no agreement, unless somebody gives one.
+    assert Sensors({"left": scorer, "right": silent}, "B-1").snapshot()["agreement"] is None
 
 
 def test_it_comes_back_from_its_file(made: Validated, tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ def test_autocorrelation_raises_the_risk_of_independent_constants(phi, published
     assert found == pytest.approx(apart, abs=3.5 * error)
 
 
+@pytest.mark.requirement("URS-40")
 def test_a_threshold_made_for_the_whole_rule_keeps_the_risk():
     # Autocorrelation, repeatability, slope, the guard against pockets and the block's own bound all together.
     rule = replace(WHOLE, repeatability=0.12, slope=0.95)
@@ -168,6 +169,7 @@ def test_blends_of_pockets_are_at_the_limit_and_declared_as_often_as_apart(side,
     assert apart > 0.02
 
 
+@pytest.mark.requirement("URS-40")
 def test_both_guards_keep_both_risks():
     # The threshold and the window that belong together, against blends simulated apart: the kinds that they were made
     # for, those in between, larger pockets, and both signs.

@@ -23,6 +23,7 @@ def module_of(stage: str) -> str:
     return str(words[2])
 
 
+@pytest.mark.requirement("URS-83")
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_every_file_that_it_runs(stage: str) -> None:
     deps = set(STAGES[stage]["deps"])
@@ -30,6 +31,7 @@ def test_a_stage_depends_on_every_file_that_it_runs(stage: str) -> None:
     assert "requirements/dev.txt" in deps
 
 
+@pytest.mark.requirement("URS-83")
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_nothing_that_it_does_not_run(stage: str) -> None:
     code = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
@@ -50,14 +52,14 @@ def test_reports_depend_on_their_templates() -> None:
         assert templates <= set(STAGES[stage]["deps"])
 
 
-def run(folder: Path, *words: str) -> str:
+def run(folder: Path, *words: str, **settings: str) -> str:
     """Run a command in the checkout as a user would, with bytecode on, and return what it printed."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
         words,
         cwd=folder,
-        env=environment | {"PATH": path, "DVC_NO_ANALYTICS": "1"},
+        env=environment | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | settings,
         capture_output=True,
         text=True,
         check=False,
@@ -84,6 +86,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.requirement("URS-81")
 def test_a_fresh_checkout_repeats_the_pipeline_and_stays_clean(checkout: Path) -> None:
     # dvc.lock holds the hash of every output: it is unchanged only if all of them came out the same.
     assert run(checkout, "git", "status", "--porcelain") == ""
@@ -95,6 +98,7 @@ def test_a_second_run_does_nothing(checkout: Path) -> None:
     assert "up to date" in run(checkout, "dvc", "status")
 
 
+@pytest.mark.requirement("URS-83")
 def test_editing_the_calibration_arithmetic_reruns_calibrate(checkout: Path) -> None:
     module = checkout / "pat" / "core" / "pls" / "lanes.py"
     original = module.read_text()
@@ -105,3 +109,14 @@ def test_editing_the_calibration_arithmetic_reruns_calibrate(checkout: Path) -> 
         module.write_text(original)
     assert "calibrate:" in status
     assert "preprocess:" not in status
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("URS-80")
+@pytest.mark.parametrize(("threads", "scheduler"), [("2", "threads"), ("1", "processes"), ("2", "processes")])
+def test_threads_and_schedulers_change_no_output_of_any_stage(checkout: Path, threads: str, scheduler: str) -> None:
+    # dvc.lock holds the hash of every output, of one BLAS thread and Dask's threads.
+    before = (checkout / "dvc.lock").read_bytes()
+    settings = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "PAT_SCHEDULER": scheduler}
+    run(checkout, "dvc", "repro", "--force", "--no-run-cache", "export", **settings)
+    assert (checkout / "dvc.lock").read_bytes() == before

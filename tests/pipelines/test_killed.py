@@ -50,6 +50,7 @@ def begin(project: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(REPRO, cwd=project, env=surroundings(), stdout=quiet, stderr=quiet, start_new_session=True)
 
 
+@pytest.mark.requirement("URS-03")
 def test_kill_9_of_the_whole_group_leaves_no_broken_store_and_the_next_run_completes(project: Path) -> None:
     child = begin(project)
     until = time.monotonic() + 60.0

@@ -23,7 +23,7 @@ from pat.validation.run import validate
 from pipelines import retrain
 
 ROOT = Path(__file__).resolve().parents[2]
-FIRST = ("calibration", "validation", "repeatability", "accepted_blends", "blends")
+FIRST = ("calibration", "validation", "repeatability", "accepted_blends", "blends", "specificity")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,12 @@ def test_later_references_give_a_challenger_with_end_points_compared(project, mo
     assert outcome["new_batches"] == [f"N0{i}" for i in range(1, 10)]
     comparison = outcome["comparison"]
     assert comparison["simulated"] is True
+    # The simulator's instrument does not change between the campaigns.
+    assert comparison["drift"]["called_for"] is False
+    assert [f["verdict"] for f in comparison["drift"]["findings"]] == ["not shown"] * 4
+    # Two models of nearly the same references err alike, so that even 12 batches show the one no worse.
+    assert comparison["non_inferiority"]["verdict"] == "shown"
+    assert comparison["non_inferiority"]["power_if_equal"] > 0.9
     for side in ("champion", "challenger"):
         assert comparison[side]["figures"]["n_batches"] == 12
         assert len(comparison[side]["endpoints"]) == 7

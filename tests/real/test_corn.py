@@ -10,6 +10,7 @@ from pat.export import export
 from tests.real.thread import Campaign, in_groups, method_of, prepare, print_table
 
 
+@pytest.mark.requirement("URS-26", "URS-85")
 def test_another_instrument_without_transfer_is_refused(measured, tmp_path):
     data = measured("corn_three_instruments")
     # Every other sample, so that both halves span the moistures; each half has been on one instrument only.

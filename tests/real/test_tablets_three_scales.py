@@ -62,6 +62,7 @@ def errors(thread: Thread) -> Array:
     return thread.predict("validation") - thread.campaign.reference[thread.campaign.of_role("validation")]
 
 
+@pytest.mark.requirement("URS-85")
 def test_commercial_calibration_serves_other_scales(threads):
     rows = []
     for scale, thread in threads.items():

@@ -48,6 +48,7 @@ def test_nothing_is_lost_on_the_way_in(thread):
     np.testing.assert_array_equal(thread.raw["wavelength"].values, thread.campaign.wavelength)
 
 
+@pytest.mark.requirement("URS-45", "URS-85")
 def test_scorer_equals_an_independent_pipeline(thread):
     campaign = thread.campaign
     kept = (campaign.wavelength >= 700.0) & (campaign.wavelength <= 1700.0)
@@ -59,6 +60,7 @@ def test_scorer_equals_an_independent_pipeline(thread):
     np.testing.assert_allclose(thread.predict("calibration"), other.predict(treated[calibrated]), rtol=1e-8)
 
 
+@pytest.mark.requirement("URS-85")
 def test_errors_are_those_of_these_tablets(thread):
     """RMSECV by 10-fold cross-validation is about 4.5 mg with 3 components, by scikit-learn."""
     rmsecv = thread.calibration.cross_validation.rmsecv
