@@ -16,7 +16,6 @@ conventions, limits, rule, claim). Run ids, times, hosts and versions are record
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
@@ -32,7 +31,7 @@ from numpy.typing import NDArray
 from pat.core.pls import PLSModel
 from pat.core.types import Array
 from pat.errors import ArtefactError, InputError
-from pat.files import canonical_json, readable_json, replaced_folder
+from pat.files import canonical_json, readable_json, replaced_folder, sha256
 
 FORMAT = 2
 KNOWN_BLEND = "known_blend.npz"
@@ -65,10 +64,6 @@ Arrays = dict[str, NDArray[Any]]
 _MODEL_ARRAYS = ("x_mean", "weights", "loadings", "y_loadings", "rotations", "coefficients", "score_variance")
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 @dataclass(frozen=True)
 class Content:
     """What decides a number or a verdict.
@@ -89,10 +84,10 @@ class Content:
     def digest(self) -> str:
         """SHA-256 over the document and every array's name, type, shape and bytes."""
         described = {
-            name: [array.dtype.str, list(array.shape), _sha256(np.ascontiguousarray(array).tobytes())]
+            name: [array.dtype.str, list(array.shape), sha256(np.ascontiguousarray(array).tobytes())]
             for name, array in self.arrays.items()
         }
-        return _sha256(canonical_json({"arrays": described, "document": self.document}))
+        return sha256(canonical_json({"arrays": described, "document": self.document}))
 
     @property
     def wavelength(self) -> Array:
@@ -223,9 +218,9 @@ def write(
         "digest": content.digest,
         "document": content.document,
         "source": source,
-        "files": {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in sorted(files.items())},
+        "files": {name: {"bytes": len(data), "sha256": sha256(data)} for name, data in sorted(files.items())},
     }
-    manifest["sha256"] = _sha256(canonical_json(manifest))
+    manifest["sha256"] = sha256(canonical_json(manifest))
     with replaced_folder(folder) as fresh:
         for name, data in files.items():
             (fresh / name).write_bytes(data)
@@ -290,14 +285,14 @@ def _manifest(folder: Path) -> tuple[dict[str, Any], str]:
     if missing:
         raise ArtefactError(f"{folder / MANIFEST}: {', '.join(sorted(missing))} missing")
     _check_manifest_hash(folder, manifest)
-    return dict(manifest), _sha256(data)
+    return dict(manifest), sha256(data)
 
 
 def _check_manifest_hash(folder: Path, manifest: dict[str, Any]) -> None:
     """Check the manifest's own hash: it catches damage; somebody who makes it anew is caught by a signature alone."""
     expected = manifest["sha256"]
     try:
-        found = _sha256(canonical_json({key: value for key, value in manifest.items() if key != "sha256"}))
+        found = sha256(canonical_json({key: value for key, value in manifest.items() if key != "sha256"}))
     except ValueError as error:
         raise ArtefactError(f"{folder / MANIFEST}: {error}") from error
     if found != expected:
@@ -319,7 +314,7 @@ def _verified_bytes(folder: Path, manifest: dict[str, Any]) -> dict[str, bytes]:
             expected = manifest["files"][name]["sha256"]
         except (KeyError, TypeError, IndexError):
             raise ArtefactError(f"{folder / MANIFEST}: no SHA-256 for {name}") from None
-        found = _sha256(data[name])
+        found = sha256(data[name])
         if found != expected:
             raise ArtefactError(f"{folder / name}: altered or damaged, SHA-256 must be {expected}, got {found}")
     return data

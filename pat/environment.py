@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import subprocess
 from importlib import metadata
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from pat import __version__
 from pat.audit.origin import code_sha256 as code_sha256  # one hash of the code, in records and in the trail
+from pat.files import sha256
 
 _PACKAGES = ("mlflow", "numpy", "pybaselines", "scikit-learn", "scipy", "xarray", "zarr")
 _PACKAGE = Path(__file__).parent
@@ -41,7 +41,7 @@ def source(method: Path | None = None) -> dict[str, str]:
     found = {"code_sha256": code_sha256(), "kernel": kernel(), **git()}
     top = _PACKAGE.parent
     if "git_commit" in found and (pins := top / PINS).is_file():
-        found["requirements_sha256"] = _sha256(pins.read_bytes())
+        found["requirements_sha256"] = sha256(pins.read_bytes())
     if "git_commit" in found and method is not None and method.resolve().is_relative_to(top):
         found["method"] = method.resolve().relative_to(top).as_posix()
     return found
@@ -73,7 +73,3 @@ def git() -> dict[str, str]:
         return {"git_commit": run("rev-parse", "HEAD"), "git_dirty": str(bool(run("status", "--porcelain"))).lower()}
     except (OSError, subprocess.CalledProcessError):
         return {}
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

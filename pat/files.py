@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import os
 import re
@@ -24,6 +25,11 @@ _RENAME_EXCHANGE = 2
 def place(text: str) -> str | Path:
     """Return where a user says that a store lies: a URL as it was given, else a path."""
     return text if "://" in text else Path(text)
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def canonical_json(document: Any) -> bytes:

@@ -6,7 +6,6 @@ damaged, edited, or put together from two folders is refused.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -15,13 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from pat.errors import InputError
-from pat.files import canonical_json, locked, readable_json, replaced_folder
+from pat.files import canonical_json, locked, readable_json, replaced_folder, sha256
 
 _OWN_KEYS = ("format", "files", "sha256")
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -66,9 +61,9 @@ class Record:
         """
         target = Path(folder)
         self._refuse_foreign(target)
-        hashes = {name: _sha256(data) for name, data in sorted(files.items())}
+        hashes = {name: sha256(data) for name, data in sorted(files.items())}
         said = {"format": self.format, **document, "files": hashes}
-        said["sha256"] = _sha256(canonical_json(said))
+        said["sha256"] = sha256(canonical_json(said))
         with replaced_folder(target) as fresh:
             for name, data in files.items():
                 (fresh / name).write_bytes(data)
@@ -93,7 +88,7 @@ class Record:
             if expected is None:  # a file that not every such folder has
                 continue
             files[name] = self._bytes(source / name)
-            if _sha256(files[name]) != expected:
+            if sha256(files[name]) != expected:
                 raise self.wrong(source, f"one whose {name} is damaged or of another {self.name}")
         return {key: value for key, value in document.items() if key not in _OWN_KEYS}, files
 
@@ -135,7 +130,7 @@ class Record:
         try:
             document = json.loads(data)
             own = document.pop("sha256", None)
-            held = own == _sha256(canonical_json(document))
+            held = own == sha256(canonical_json(document))
         except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise self.wrong(source, f"a damaged one, {self.document} is no JSON document") from error
         if document.get("format") != self.format:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import socket
 from pathlib import Path
 from typing import Any
 
 from pat import __version__
-from pat.files import canonical_json
+from pat.files import canonical_json, sha256
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -46,9 +45,5 @@ def software() -> dict[str, str]:
 def code_sha256(package: Path = _PACKAGE) -> str:
     """SHA-256 over the source files of this package, or of a copy of it, their paths included."""
     files = sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).as_posix())
-    found = [[path.relative_to(package).as_posix(), _sha256(path.read_bytes())] for path in files]
-    return _sha256(canonical_json(found))
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    found = [[path.relative_to(package).as_posix(), sha256(path.read_bytes())] for path in files]
+    return sha256(canonical_json(found))

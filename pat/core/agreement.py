@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from pat.core.plain import not_negative
 from pat.core.types import Array
 from pat.errors import InputError
 
@@ -55,11 +55,7 @@ class Agreement:
         InputError
             If keys are missing or unknown, or a value cannot be such a constant.
         """
-        try:
-            found = cls(**document)
-            good = all(math.isfinite(value) and value >= 0 for value in document.values())
-        except TypeError as error:
-            raise InputError(f"agreement of sensors: {error}") from error
+        found, good = not_negative(cls, document, "agreement of sensors")
         if not good or found.sensors < 2 or not found.phi < 1.0 or found.block_size < 3:
             raise InputError(f"agreement of sensors: constants must be positive numbers, got {document}")
         return found

@@ -5,13 +5,13 @@ The same functions calibrate the alarm by simulation, over many discharges at on
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from pat.core.evidence import Cusum, two_sided_step
+from pat.core.plain import not_negative
 from pat.core.types import Array
 from pat.errors import InputError
 
@@ -60,11 +60,7 @@ class Alarm:
         InputError
             If keys are missing or unknown, or a value cannot be such a constant.
         """
-        try:
-            found = cls(**document)
-            good = all(math.isfinite(value) and value >= 0 for value in document.values())
-        except TypeError as error:
-            raise InputError(f"segregation alarm: {error}") from error
+        found, good = not_negative(cls, document, "segregation alarm")
         if not good or not found.phi < 1.0 or not found.ratio > 1.0 or found.reference < 2:
             raise InputError(
                 "segregation alarm: constants must not be negative, `phi` must be below 1, `ratio` above 1 and "

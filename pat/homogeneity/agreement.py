@@ -11,7 +11,7 @@ from pat.core.agreement import Agreement, widest
 from pat.core.evidence import Rule
 from pat.core.types import Array
 from pat.errors import InputError
-from pat.homogeneity.risk import BLENDS, autoregressive, exceeded
+from pat.homogeneity.risk import BLENDS, autoregressive, exceeded, require_risk
 
 _SEED = 20263
 
@@ -62,8 +62,7 @@ def make_agreement(
     Two statistics, each at half of the risk, over every block of a run that is steady from its first revolution. What
     is allowed is not simulated: sensors that differ by less raise fewer alarms.
     """
-    if not 0.0 < risk < 1.0 or not 0.0 <= phi < 1.0:
-        raise InputError(f"`risk` must lie between 0 and 1, and `phi` be at least 0 and below 1, got {risk}, {phi}")
+    require_risk(risk, phi)
     if sensors < 2 or not 0.0 <= allowed < math.inf:
         raise InputError(f"`sensors` must be at least 2 and `allowed` at least 0, got {sensors}, {allowed}")
     turns, size = rule.max_revolutions, rule.block_size

@@ -19,7 +19,7 @@ from scipy import stats
 from pat.core import blocks
 from pat.core.evidence import Rule, blend_sd, limit_sd, mean_watch_step, watch_cusum
 from pat.core.types import Array
-from pat.errors import Refusal
+from pat.errors import InputError, Refusal
 from pat.homogeneity.follow import Evidence, Score, deviations, follow
 
 BLENDS = 20_000
@@ -129,6 +129,12 @@ def _largest_alarms(rule: Rule, phi: float, seed: int) -> Array:
         now[2] = mean.max(axis=-1)
         np.maximum(largest, now, out=largest)
     return largest
+
+
+def require_risk(risk: float, phi: float) -> None:
+    """Refuse a risk, or an autocorrelation, for which no alarm can be made."""
+    if not 0.0 < risk < 1.0 or not 0.0 <= phi < 1.0:
+        raise InputError(f"`risk` must lie between 0 and 1, and `phi` be at least 0 and below 1, got {risk}, {phi}")
 
 
 def exceeded(largest: Array, risk: float) -> float:

@@ -11,7 +11,7 @@ from pat.core.discharge import LEAST_READINGS
 from pat.core.segregation import Alarm, Before, mean_step, spread_cusum
 from pat.core.types import Array
 from pat.errors import InputError
-from pat.homogeneity.risk import BLENDS, autoregressive, exceeded
+from pat.homogeneity.risk import BLENDS, autoregressive, exceeded, require_risk
 
 _SEED = 20262
 # Changes that are looked for: a mean that moves by an SD of a reading, and a spread half as wide again.
@@ -61,8 +61,7 @@ def make_alarm(risk: float, readings: int, *, phi: float, reference: int = 30, n
     Two sums, of the mean and of the spread, each at half of the risk. Each reading is compared with all before it, in
     simulation as on the line, so that what a short start does not know is part of the risk.
     """
-    if not 0.0 < risk < 1.0 or not 0.0 <= phi < 1.0:
-        raise InputError(f"`risk` must lie between 0 and 1, and `phi` be at least 0 and below 1, got {risk}, {phi}")
+    require_risk(risk, phi)
     if reference < 10 or readings < max(LEAST_READINGS, reference + 1):
         raise InputError(
             f"`reference` must be at least 10, and `readings` at least {LEAST_READINGS} and more than `reference`, got "

@@ -15,11 +15,12 @@ from typing import Any
 from pat import artefact
 from pat.artefact import Artefact
 from pat.errors import ArtefactError, TrustError
+from pat.files import sha256
 from pat.release import record
 from pat.release.approving import APPROVALS
 from pat.release.record import Release
 from pat.release.sequence import in_order, require_validated, require_whole
-from pat.release.signatures import Signature, file_name, refuse_other, sha256, verified
+from pat.release.signatures import Signature, file_name, refuse_other, verified
 from pat.trust import Trust, times
 from pat.trust import signed as signing
 

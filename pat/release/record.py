@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pat.errors import ArtefactError, InputError, TrustError
+from pat.errors import ArtefactError, TrustError
 from pat.release.signatures import MEANINGS, Signature, require_owner
 from pat.trust import Signed, Trust, times
 from pat.trust.signed import require_fields, require_format
@@ -167,10 +167,7 @@ def _require_types(said: Mapping[str, Any], where: object) -> None:
     whole = whole and set(numbers) == {"root", "keys", "revocations"}
     if not whole or not all(type(numbers[name]) is int for name in ("keys", "revocations")):
         raise TrustError(f"{where}: a value is not what a release has there")
-    try:
-        times.parse(said["valid_until"])
-    except InputError as error:
-        raise TrustError(f"{where}: {error}") from error
+    times.signed_moment(said["valid_until"], where)
 
 
 def release_of(said: Mapping[str, Any], given: tuple[Signature, ...], own: Signature, trust: Trust) -> Release:

@@ -14,12 +14,12 @@ from typing import Any
 from pat import artefact
 from pat.artefact import MANIFEST, Artefact
 from pat.errors import ArtefactError, InputError, Refusal
-from pat.files import replaced_folder
+from pat.files import replaced_folder, sha256
 from pat.release.approving import APPROVALS, Approvals, approvals_folder, gathered, refuse_earlier
 from pat.release.loading import ARTEFACT, RECORD, proven
 from pat.release.record import document
 from pat.release.sequence import refuse_step, require_validated, require_whole
-from pat.release.signatures import home_of, make, parsed, require_plain, sha256
+from pat.release.signatures import home_of, make, parsed, require_plain
 from pat.trust import PrivateKey, Trust, times
 from pat.trust import signed as signing
 

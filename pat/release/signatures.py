@@ -6,7 +6,6 @@ record is what 11.70 asks for.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -145,11 +144,6 @@ def refuse_other(said: Signature, digest: str, where: object) -> None:
             f"{where}: this signature was made on artefact {said.digest}, and this one is {digest}: it counts for no "
             "other"
         )
-
-
-def sha256(data: bytes) -> str:
-    """SHA-256 as hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def require_plain(value: Mapping[str, Any], what: str) -> None:

@@ -12,7 +12,7 @@ import xarray as xr
 from pat import compute
 from pat.artefact import Artefact
 from pat.core import pls
-from pat.core.plain import finite_or_none
+from pat.core.plain import finite_numbers
 from pat.core.preprocess import Treatment
 from pat.core.types import Array, BoolArray, IntArray
 from pat.errors import InputError
@@ -263,19 +263,15 @@ def _located(measure: _Measure, baseline: list[_Batch], later: list[_Batch], sou
             f"{found.dimensions} directions of scores need {found.dimensions + 3} or more batches of unequal content, "
             f"got {found.n_baseline} from validation and {found.n_new} new ones"
         )
-        return Finding("scores", source, "not testable", False, text, _plain(asdict(found)))
+        return Finding("scores", source, "not testable", False, text, finite_numbers(asdict(found)))
     text = (
         f"scores of {found.n_new} batches beside {found.n_baseline} of validation, content apart: Hotelling's T2 "
         f"{found.t2:.3g}, F {found.f:.3g} ({found.dimensions} and {found.df} df), p {found.p_value:.3g}"
     )
     verdict: Verdict = "shown" if found.p_value < ALPHA else "not shown"
-    return Finding("scores", source, verdict, False, text, _plain(asdict(found)))
+    return Finding("scores", source, verdict, False, text, finite_numbers(asdict(found)))
 
 
 def _stacked(batches: list[_Batch], scale: Array) -> Array:
     """Mean scores (n_batches, A) in standard deviations of the calibration."""
     return np.array([batch.scores for batch in batches]).reshape(len(batches), scale.size) / scale
-
-
-def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
-    return {key: finite_or_none(value) if isinstance(value, float) else value for key, value in numbers.items()}

@@ -9,12 +9,12 @@ from pat import artefact
 from pat.artefact import Artefact
 from pat.calibration import Calibration
 from pat.errors import InputError
-from pat.files import canonical_json, locked
+from pat.files import canonical_json, locked, sha256
 from pat.homogeneity.figures import figures
 from pat.method import Method
 from pat.tracking.contents import log_described
 from pat.tracking.registry import CHALLENGER, REGISTER, TrackedVersion, model_name, record, register, version_of
-from pat.tracking.store import ATTEMPT, COMPLETE, DIGEST, FOLDER, client_of, complete, database, run_of, sha256
+from pat.tracking.store import ATTEMPT, COMPLETE, DIGEST, FOLDER, client_of, complete, database, run_of
 from pat.validation.run import Validation
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pat import environment
 from pat.calibration import Calibration
+from pat.files import sha256
 from pat.method import Method
-from pat.tracking.store import sha256
 from pat.validation.run import Validation
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pat.files import canonical_json, locked
+from pat.files import canonical_json, locked, sha256
 from pat.method import Method
 from pat.tracking.contents import log_described
 from pat.tracking.registry import model_name
-from pat.tracking.store import ATTEMPT, COMPLETE, client_of, complete, database, run_of, runs_with, sha256
+from pat.tracking.store import ATTEMPT, COMPLETE, client_of, complete, database, run_of, runs_with
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

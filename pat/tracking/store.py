@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Mapping
@@ -20,11 +19,6 @@ FOLDER = "artefact"
 """Where a run keeps its artefact."""
 
 _DATABASE, _ARTEFACTS = "mlflow.db", "mlartifacts"
-
-
-def sha256(data: bytes) -> str:
-    """Hash of some bytes, in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def database(root: str | Path) -> Path:

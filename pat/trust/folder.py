@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pat.errors import InputError, TrustError
+from pat.errors import TrustError
 from pat.trust import keyring, keys, memory, revocations, signed, times
 from pat.trust.keyring import Key, KeyRing
 from pat.trust.revocations import COMPROMISED, Revocations
@@ -146,7 +146,7 @@ class Trust:
             raise TrustError(
                 f"{found.where}: key {key.id} of {key.printed_name} is for {', '.join(key.roles)}, and not for {role}"
             )
-        moment = _moment(found.document.get("time") if at is None else at, found.where)
+        moment = times.signed_moment(found.document.get("time") if at is None else at, found.where)
         key.refuse_outside(moment, found.where)
         self.refuse_revoked(key.id, moment, found.where)
         return Signer(key.person, key.printed_name, key.id, role)
@@ -208,10 +208,3 @@ def refuse_early_clock(time: str, where: object) -> None:
         raise TrustError(
             f"{where}: signed at {time}, and this machine's clock says {clock}: it is wrong, or the record is"
         )
-
-
-def _moment(time: object, where: object) -> datetime:
-    try:
-        return times.parse(time)
-    except InputError as error:
-        raise TrustError(f"{where}: {error}") from error

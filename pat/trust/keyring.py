@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pat.errors import InputError, TrustError
-from pat.trust import signed, times
+from pat.trust import lists, signed, times
 
 FORMAT = "pat-keys/1"
 FIELDS = ("format", "number", "time", "keys")
@@ -111,24 +111,6 @@ def checked_key(said: Mapping[str, Any], where: object) -> Key:
     return key
 
 
-def require_number(document: Mapping[str, Any], where: object) -> tuple[int, str]:
-    """Return number and time of a numbered list.
-
-    Raises
-    ------
-    TrustError
-        If the number is no whole number from 1, or the time none.
-    """
-    number, time = document["number"], document["time"]
-    if type(number) is not int or number < 1:
-        raise TrustError(f"{where}: `number` must be a whole number from 1, got {number!r}")
-    try:
-        times.parse(time)
-    except InputError as error:
-        raise TrustError(f"{where}: {error}") from error
-    return number, str(time)
-
-
 def read(path: Path, root: str) -> KeyRing:
     """Read a list of keys.
 
@@ -143,16 +125,10 @@ def read(path: Path, root: str) -> KeyRing:
     TrustError
         If it is not what the root has signed, or does not hold together.
     """
-    found = signed.read(path)
-    signed.check(found, root)
-    signed.require_format(found.document, FORMAT, path)
-    said = signed.require_fields(found.document, FIELDS, path)
-    number, time = require_number(said, path)
-    if not isinstance(said["keys"], list):
-        raise TrustError(f"{path}: expected a list of keys, got {type(said['keys']).__name__}")
+    said = lists.read(path, root, FORMAT, FIELDS, "keys")
     keys = [checked_key(key, path) for key in said["keys"]]
     _refuse_twice(keys, path)
-    return KeyRing(number, time, {key.id: key for key in keys})
+    return KeyRing(said["number"], said["time"], {key.id: key for key in keys})
 
 
 def _refuse_twice(keys: list[Key], where: object) -> None:

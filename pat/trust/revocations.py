@@ -18,9 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pat.errors import InputError, TrustError
-from pat.trust import signed, times
-from pat.trust.keyring import require_number
+from pat.errors import TrustError
+from pat.trust import lists, signed, times
 
 FORMAT = "pat-revocations/1"
 FIELDS = ("format", "number", "time", "next_due", "revocations")
@@ -102,10 +101,7 @@ def checked_entry(said: Mapping[str, Any], where: object) -> Revocation:
     if said["reason"] not in REASONS.get(said["kind"], ()):
         kinds = "; ".join(f"{kind}: {' or '.join(reasons)}" for kind, reasons in REASONS.items())
         raise TrustError(f"{where}: kind and reason must be of {kinds}, got {said['kind']}: {said['reason']}")
-    try:
-        times.parse(said["date"])
-    except InputError as error:
-        raise TrustError(f"{where}: {error}") from error
+    times.signed_moment(said["date"], where)
     return Revocation(**said)
 
 
@@ -123,16 +119,7 @@ def read(path: Path, root: str) -> Revocations:
     TrustError
         If it is not what the root has signed, or does not hold together.
     """
-    found = signed.read(path)
-    signed.check(found, root)
-    signed.require_format(found.document, FORMAT, path)
-    said = signed.require_fields(found.document, FIELDS, path)
-    number, time = require_number(said, path)
-    if not isinstance(said["revocations"], list):
-        raise TrustError(f"{path}: expected a list of revocations, got {type(said['revocations']).__name__}")
-    try:
-        times.parse(said["next_due"])
-    except InputError as error:
-        raise TrustError(f"{path}: {error}") from error
+    said = lists.read(path, root, FORMAT, FIELDS, "revocations")
+    times.signed_moment(said["next_due"], path)
     entries = tuple(checked_entry(entry, path) for entry in said["revocations"])
-    return Revocations(number, time, said["next_due"], entries)
+    return Revocations(said["number"], said["time"], said["next_due"], entries)

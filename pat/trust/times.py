@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from pat.errors import InputError
+from pat.errors import InputError, TrustError
 
 _WHOLE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -35,6 +35,20 @@ def parse(text: object) -> datetime:
         except ValueError:  # the 31st of a month that has none
             pass
     raise InputError(f"a time must be UTC as in 2026-11-24T08:00:00Z, got {text!r}")
+
+
+def signed_moment(text: object, where: object) -> datetime:
+    """Return the moment that a time in a signed document means.
+
+    Raises
+    ------
+    TrustError
+        If it is not written as records have it.
+    """
+    try:
+        return parse(text)
+    except InputError as error:
+        raise TrustError(f"{where}: {error}") from error
 
 
 def from_user(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pat.core.plain import finite_or_none
+from pat.core.plain import finite_numbers, finite_or_none
 from pat.core.types import Array, BoolArray, IntArray
 from pat.errors import InputError
 from pat.limits import t_quantile
@@ -55,7 +55,7 @@ class ProfileLevel:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the level as plain data, null for what cannot be had."""
-        return {k: finite_or_none(v) if isinstance(v, float) else v for k, v in asdict(self).items()}
+        return finite_numbers(asdict(self))
 
 
 @dataclass(frozen=True)

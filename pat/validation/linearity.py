@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pat.core.plain import finite_or_none
+from pat.core.plain import finite_numbers, finite_or_none
 from pat.core.types import Array, IntArray
 from pat.errors import InputError
 from pat.limits import chi2_quantile, f_upper_p, t_quantile
@@ -91,7 +91,7 @@ class Linearity:
     def to_dict(self) -> dict[str, Any]:
         """Return the linearity as plain data, null for what cannot be had."""
         parts = ("slope", "intercept", "lack_of_fit", "curvature", "corrected_slope", "corrected_intercept")
-        plain = {k: finite_or_none(v) if isinstance(v, float) else v for k, v in asdict(self).items()}
+        plain = finite_numbers(asdict(self))
         return plain | {name: getattr(self, name).to_dict() for name in parts}
 
 

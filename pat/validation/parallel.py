@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pat.core.plain import finite_or_none
+from pat.core.plain import finite_numbers
 from pat.core.types import Array
 from pat.errors import InputError
 from pat.limits import f_quantile, t_quantile, t_upper_p
@@ -61,7 +61,7 @@ class Parallel:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data, null where a figure cannot be had."""
-        plain = {k: finite_or_none(v) if isinstance(v, float) else v for k, v in asdict(self).items()}
+        plain = finite_numbers(asdict(self))
         return plain | {name: getattr(self, name).to_dict() for name in ("bias", "sd_ratio", "true_sd_ratio")}
 
 

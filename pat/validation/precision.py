@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pat.core.plain import finite_or_none
+from pat.core.plain import finite_numbers
 from pat.core.types import Array
 from pat.errors import InputError
 from pat.validation.nested import REPEAT, NestedVariance, chi2_interval, nested_variance
@@ -39,7 +39,7 @@ class Deviation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data, null for what is not finite."""
-        return {k: finite_or_none(v) if isinstance(v, float) else v for k, v in asdict(self).items()}
+        return finite_numbers(asdict(self))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pat.core.plain import finite_or_none
+from pat.core.plain import finite_numbers
 from pat.core.types import Array, IntArray
 from pat.errors import InputError
 from pat.limits import f_quantile
@@ -75,7 +75,7 @@ class ReferenceError:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain data, null where they are not finite."""
-        plain = {k: finite_or_none(v) if isinstance(v, float) else v for k, v in asdict(self).items()}
+        plain = finite_numbers(asdict(self))
         return plain | {"verdict": self.verdict.value, "within_guidance": self.within_guidance, "guidance": GUIDANCE}
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ import xarray as xr
 
 from pat import compute
 from pat.errors import InputError, Refusal
-from pat.files import canonical_json, readable_json, write_bytes
+from pat.files import canonical_json, readable_json, sha256, write_bytes
 from pat.method import Method
 from pat.spectra import batches_with_role
+from pat.trust import times
 
 FORMAT = 1
 ROLES = ("validation", "blend_validation", "repeatability", "specificity")
@@ -58,7 +58,7 @@ class Registration:
     @property
     def sha256(self) -> str:
         """SHA-256 of the registration: its evidence id."""
-        return hashlib.sha256(canonical_json(asdict(self))).hexdigest()
+        return sha256(canonical_json(asdict(self)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the registration as plain data, with its own hash."""
@@ -118,7 +118,7 @@ def register(method: Method, raw: xr.Dataset, truth: pd.DataFrame | None) -> Reg
         data_sha256=_sealed_sha256(method, raw),
         truth_sha256=table_sha256(truth),
         batches=_sealed(raw),
-        registered=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        registered=times.now(),
     )
 
 
@@ -126,7 +126,7 @@ def criteria_sha256(method: Method) -> str:
     """Hash of what a method is judged by; a key that is left out counts as one that does not exist yet."""
     document = method.document()
     kept = ("name", "product", "analyte", "homogeneity", "acceptance", "validation")
-    return hashlib.sha256(canonical_json(_set({key: document[key] for key in kept}))).hexdigest()
+    return sha256(canonical_json(_set({key: document[key] for key in kept})))
 
 
 def _set(document: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _set(document: dict[str, Any]) -> dict[str, Any]:
 
 def table_sha256(table: pd.DataFrame | None) -> str | None:
     """Return the hash of a table, of the truth for one, every digit included; None where there is none."""
-    return None if table is None else hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
+    return None if table is None else sha256(table.to_csv(index=False).encode())
 
 
 def require_registered(registration: Registration, method: Method, raw: xr.Dataset, truth: pd.DataFrame | None) -> None:
@@ -179,4 +179,4 @@ def _sealed_sha256(method: Method, raw: xr.Dataset) -> str:
         found.update(batch["time"].values.astype("<i8").tobytes())
         return found.hexdigest()
 
-    return hashlib.sha256(canonical_json(compute.map_batches(one, raw, names))).hexdigest()
+    return sha256(canonical_json(compute.map_batches(one, raw, names)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from pat.calibration import Calibration
 from pat.core import diagnostics
 from pat.core.preprocess import saturated
 from pat.errors import InputError
+from pat.files import sha256
 from pat.homogeneity import HomogeneityModel
 from pat.method import Method
 from pat.profiles import Profile, follow_and_judge, profiles_json, profiles_of
@@ -305,22 +305,18 @@ def _evidence(
     found: Found, profiles: list[Profile], truth: pd.DataFrame | None, parallel: pd.DataFrame | None
 ) -> dict[str, str | None]:
     """Hash what the items of the dossier rest on, by the ids that they name."""
-
-    def of(data: bytes) -> str:
-        return hashlib.sha256(data).hexdigest()
-
     return {
         "method": found.method.sha256,
         "calibration": found.calibration.sha256,
         "calibration_data": found.calibration.data_sha256,
         "digest": found.digest,
         "validation_data": data_sha256(found.raw),
-        "validation_predictions": of(pack(found.predictions)),
-        "validation_blends": of(profiles_json(profiles)) if profiles else None,
+        "validation_predictions": sha256(pack(found.predictions)),
+        "validation_blends": sha256(profiles_json(profiles)) if profiles else None,
         "truth": table_sha256(truth),
         "parallel": table_sha256(parallel),
-        "repeatability": of(pack(found.repeats.arrays())),
-        "specificity": of(pack(found.foreign.arrays())),
+        "repeatability": sha256(pack(found.repeats.arrays())),
+        "specificity": sha256(pack(found.foreign.arrays())),
         "registration": found.registration["sha256"] if found.registration else None,
     }
 

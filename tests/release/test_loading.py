@@ -18,20 +18,9 @@ from pat.errors import ArtefactError, TrustError
 from pat.scorer import Scorer, Sensors
 from pat.trust import times
 from tests import simulated, tiny
-from tests.site import BEGIN, END, Site, make_site
+from tests.site import BEGIN, END
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return make_site(tmp_path / "trust")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    tiny.write(tmp_path / "model" / "artefact")
-    return tmp_path / "model" / "artefact"
 
 
 @pytest.mark.requirement("URS-55")

@@ -14,18 +14,7 @@ from pat.release.approving import approvals_folder
 from pat.scorer import Scorer
 from pat.trust import PrivateKey, times
 from tests import tiny
-from tests.site import BEGIN, END, Site, make_site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return make_site(tmp_path / "trust")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    tiny.write(tmp_path / "model" / "artefact")
-    return tmp_path / "model" / "artefact"
+from tests.site import BEGIN, END
 
 
 def _files(folder: Path) -> dict[str, bytes]:

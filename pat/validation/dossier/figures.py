@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pat.artefact import Arrays
 from pat.core.plain import finite_or_none
 from pat.errors import InputError
-from pat.limits import binomial_interval
 from pat.method import Method
 from pat.validation.accuracy_profile import accuracy_profile, content_levels
-from pat.validation.dossier.item import Item, Verdict, judged, limited
+from pat.validation.dossier.item import Item, Verdict, gated, limited
 from pat.validation.dossier.measured import Readings
 from pat.validation.endpoints import EndpointCase
 from pat.validation.figures import Figures
@@ -21,7 +20,7 @@ from pat.validation.linearity import linearity
 from pat.validation.power import provable
 from pat.validation.precision import precision
 from pat.validation.reference_error import reference_error
-from pat.validation.specificity import specificity
+from pat.validation.specificity import refusal_rate, specificity
 
 _SPECTRA, _BLENDS = ("validation_predictions", "validation_data"), ("validation_blends", "truth")
 _END_POINTS = ("max_early_endpoints", "max_false_endpoints", "max_missed_endpoints", "max_median_delay")
@@ -86,37 +85,49 @@ def accurate(method: Method, figures: Figures, predictions: Arrays, gate: Sequen
     except InputError as reason:
         yield Item("9.1", "Linearity", "Slope and intercept through batch means", str(reason), Verdict.NOT_SHOWN)
     if line is not None:
-        yield Item(
-            "9.1",
-            "Linearity",
-            "Slope of predicted on reference through batch means" + _asked(gate, ["slope"]),
-            f"{line.slope.value:.3f} ({line.slope.lower:.3f} to {line.slope.upper:.3f}); intercept "
-            f"{line.intercept.value:.3f} ({line.intercept.lower:.3f} to {line.intercept.upper:.3f}) {units}; "
-            f"curvature p {_number(line.curvature.p)}, lack of fit p {_number(line.lack_of_fit.p)}",
-            judged(_of(gate, ["slope"])),
-            _SPECTRA,
-            line.to_dict(),
+        yield gated(
+            Item(
+                "9.1",
+                "Linearity",
+                "Slope of predicted on reference through batch means",
+                f"{line.slope.value:.3f} ({line.slope.lower:.3f} to {line.slope.upper:.3f}); intercept "
+                f"{line.intercept.value:.3f} ({line.intercept.lower:.3f} to {line.intercept.upper:.3f}) {units}; "
+                f"curvature p {_number(line.curvature.p)}, lack of fit p {_number(line.lack_of_fit.p)}",
+                Verdict.STATED,
+                _SPECTRA,
+                line.to_dict(),
+            ),
+            gate,
+            ["slope"],
         )
         a, shown = method.analyte, f"{line.low:.4g} to {line.high:.4g} {units}"
         covered = f"{shown} of the {a.low:g} to {a.high:g} that the method is for"
         yield Item("9.2", "Range", "Contents of the validation set", covered, Verdict.STATED, _SPECTRA)
     beyond = f"significant beyond ±{_number(figures.bias_critical)}"
-    yield Item(
-        "9.3",
-        "Bias",
-        "t-test on batch means" + _asked(gate, ["max_bias", "bias_alpha"]),
-        f"{figures.batch_bias:+.3f} {units}, p {_number(figures.bias_p)}, {beyond}",
-        judged(_of(gate, ["max_bias", "bias_alpha"])),
-        _SPECTRA,
+    yield gated(
+        Item(
+            "9.3",
+            "Bias",
+            "t-test on batch means",
+            f"{figures.batch_bias:+.3f} {units}, p {_number(figures.bias_p)}, {beyond}",
+            Verdict.STATED,
+            _SPECTRA,
+        ),
+        gate,
+        ["max_bias", "bias_alpha"],
     )
-    yield Item(
-        "9.4",
-        "Error of prediction",
-        "RMSEP" + _asked(gate, ["max_rmsep", "max_sep", "min_r2"]),
-        f"RMSEP {figures.rmsep:.4g}, SEP {figures.sep:.4g} {units}, R² {_number(figures.r2)}",
-        judged(_of(gate, ["max_rmsep", "max_sep", "min_r2"])),
-        _SPECTRA,
-        figures.to_dict(),
+    yield gated(
+        Item(
+            "9.4",
+            "Error of prediction",
+            "RMSEP",
+            f"RMSEP {figures.rmsep:.4g}, SEP {figures.sep:.4g} {units}, R² {_number(figures.r2)}",
+            Verdict.STATED,
+            _SPECTRA,
+            figures.to_dict(),
+        ),
+        gate,
+        ["max_rmsep", "max_sep", "min_r2"],
     )
 
 
@@ -172,8 +183,8 @@ _PRECISION = (
 
 def scoped(predictions: Arrays, confidence: float) -> Item:
     """Item 10: how often a good spectrum is refused."""
-    n, refused = predictions["in_scope"].size, int((~predictions["in_scope"]).sum())
-    low, high = binomial_interval(refused, n)
+    found = refusal_rate("product", predictions["in_scope"], predictions["batch"])
+    n, refused, low, high = found.n, found.refused, found.lower, found.upper
     return Item(
         "10.1",
         "False refusals",
@@ -191,24 +202,32 @@ def ended(cases: Sequence[EndpointCase], claim: Mapping[str, Any] | None, gate: 
         yield Item("11.1", "End-point rule", "Blends with known truth", "the method follows no blend", Verdict.STATED)
         return
     good = [case for case in cases if case.true_endpoint is not None]
-    yield Item(
-        "11.1",
-        "Blends that become uniform",
-        "Declared, and not early" + _asked(gate, _END_POINTS),
-        f"{sum(case.right for case in good)} of {len(good)} right",
-        judged(_of(gate, _END_POINTS)),
-        _BLENDS,
+    yield gated(
+        Item(
+            "11.1",
+            "Blends that become uniform",
+            "Declared, and not early",
+            f"{sum(case.right for case in good)} of {len(good)} right",
+            Verdict.STATED,
+            _BLENDS,
+        ),
+        gate,
+        _END_POINTS,
     )
     bad = [case for case in cases if case.true_endpoint is None or case.fault_seen is not None]
     kinds = ", ".join(sorted({case.kind.replace("_", " ") for case in bad}))
     names = ["max_false_endpoints", "max_uniform_while_not", "max_unseen_faults"]
-    yield Item(
-        "11.2",
-        "Planted bad blends",
-        "Not declared, faults noticed" + _asked(gate, names),
-        f"{sum(case.right for case in bad)} of {len(bad)} right ({kinds or 'none planted'})",
-        judged(_of(gate, names)),
-        _BLENDS,
+    yield gated(
+        Item(
+            "11.2",
+            "Planted bad blends",
+            "Not declared, faults noticed",
+            f"{sum(case.right for case in bad)} of {len(bad)} right ({kinds or 'none planted'})",
+            Verdict.STATED,
+            _BLENDS,
+        ),
+        gate,
+        names,
     )
     risks = ", ".join(f"{100 * risk:.2g} % {kind}" for kind, risk in claim["risk_at_limit"].items())
     yield Item(
@@ -238,14 +257,6 @@ def against_reference(method: Method, predictions: Arrays) -> Item:
     item = Item("12.1", title, asked, text, Verdict.STATED, _SPECTRA, found.to_dict())
     most = rules.max_rmsep_ratio
     return limited(item, None if most is None else at_most("max_rmsep_ratio", most, found.rmsep_ratio, ""))
-
-
-def _of(gate: Sequence[Criterion], names: Iterable[str]) -> list[Criterion]:
-    return [criterion for criterion in gate if criterion.name in names]
-
-
-def _asked(gate: Sequence[Criterion], names: Iterable[str]) -> str:
-    return "".join(f"; {criterion.required}" for criterion in _of(gate, names))
 
 
 def _number(value: float) -> str:

@@ -78,3 +78,11 @@ def limited(item: Item, criterion: Criterion | None) -> Item:
         return item
     asked = f"{item.asked}: {criterion.required}"
     return replace(item, asked=asked, verdict=judged([criterion]), criterion=criterion)
+
+
+def gated(item: Item, gate: Iterable[Criterion], names: Iterable[str]) -> Item:
+    """Return an item judged by the gate's criteria of some names, which are added to what was asked."""
+    named = set(names)
+    mine = [criterion for criterion in gate if criterion.name in named]
+    asked = "".join([item.asked, *(f"; {criterion.required}" for criterion in mine)])
+    return replace(item, asked=asked, verdict=judged(mine))
